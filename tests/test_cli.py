@@ -1,0 +1,110 @@
+"""The command line as a user meets it: real processes, one-line errors, exit code 2, nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vireidkit.training import find_checkpoint
+
+
+def vireidkit(*arguments, **options):
+    """Run the command line in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "vireidkit", *map(str, arguments)], capture_output=True, text=True, timeout=180, **options)
+
+
+def refused(done):
+    """The one-line error of a refused command."""
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A smoke run made by the command line."""
+    out = tmp_path_factory.mktemp("cli") / "run"
+    done = vireidkit("train", "agw", "twilight", "--profile", "smoke", "--seed", "0", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_evaluate_prints_scores_with_their_protocol_and_writes_them(run):
+    done = vireidkit("evaluate", run)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((run / "scores.json").read_text())["protocols"]
+    assert {"ir2vis", "vis2ir", "within-visible", "within-infrared"} <= set(scores)
+    for key, entry in scores.items():
+        assert {"rank1", "rank5", "rank10", "rank20", "map", "minp"} <= set(entry), key
+        assert all(0 <= entry[m]["mean"] <= 1 and entry[m]["std"] >= 0 for m in ("rank1", "map", "minp"))
+        assert {"ap", "cmc", "ties", "exclusion"} <= set(entry["protocol"]), entry["protocol"]
+    assert "Rank-1" in done.stdout and "mAP" in done.stdout and "trials" in done.stdout
+
+
+def test_list_and_cite():
+    listed = vireidkit("list").stdout
+    assert "agw" in listed and "twilight" in listed and "sysu-mm01" in listed
+    assert vireidkit("cite", "agw").stdout.startswith("@")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("train", "agww", "twilight"), "unknown method 'agww' (did you mean 'agw'?); known: agw"),
+        (("train", "agw", "twilght"), "twilight"),
+        (("train", "agw", "twilight", "--profile", "smok"), "unknown profile 'smok' (did you mean 'smoke'?)"),
+        (("train", "agw", "sysu-mm01", "--profile", "study"), "no recipe for data set 'sysu-mm01' at profile 'study'; defined: "),
+        (("train", "agw", "twilight", "--profile", "smoke", "--set", "triplt=weighted"), "unknown setting 'triplt' of 'agw' (did you mean 'triplet'?)"),
+        (("train", "agw", "twilight", "--profile", "smoke", "--set", "triplet=hard"), "setting 'triplet' takes one of"),
+        (("train", "agw", "twilight", "--profile", "smoke", "--set", "epochs=many"), "setting 'epochs' takes int; found 'many'"),
+        (("train", "agw", "twilight", "--profile", "smoke", "--device", "cuda"), "torch finds no GPU"),
+        (("train", "agw", "sysu-mm01", "--data-root", "/nowhere/at/all"), "/nowhere/at/all"),
+        (("evaluate", "/nowhere/run"), "/nowhere/run"),
+        (("cite", "nobody"), "unknown method 'nobody'"),
+        (("sweep", "/nowhere/grid.yaml"), "/nowhere/grid.yaml"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(arguments, says, tmp_path):
+    if says == "torch finds no GPU":
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("not run: this machine has a GPU")
+    out = ["--out", tmp_path / "run"] if arguments[0] == "train" else []
+    assert says in refused(vireidkit(*arguments, *out))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_output_is_named(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    assert "file" in refused(vireidkit("train", "agw", "twilight", "--profile", "smoke", "--out", tmp_path / "file" / "run"))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_truncated_checkpoint_is_named(run, tmp_path):
+    import shutil
+
+    shutil.copytree(run, tmp_path / "run")
+    broken = find_checkpoint(tmp_path / "run" / "checkpoint", "latest") / "model.safetensors"
+    broken.write_bytes(broken.read_bytes()[:1000])
+    before = sorted(os.listdir(tmp_path / "run"))
+    assert "model.safetensors" in refused(vireidkit("evaluate", tmp_path / "run", "--checkpoint", "latest"))
+    assert sorted(os.listdir(tmp_path / "run")) == before
+
+
+def test_a_finished_run_is_not_overwritten(run):
+    assert "already holds a run (finished)" in refused(vireidkit("train", "agw", "twilight", "--profile", "smoke", "--seed", "0", "--out", run))
+
+
+def test_ledger_of_a_sweep(tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("name: check\nmethods: [agw]\ndataset: twilight\nprofile: smoke\nseeds: [0, 1]\nsettings: [{triplet: batch-hard}]\n")
+    command = ("sweep", grid, "--runs", tmp_path / "runs", "--results", tmp_path / "results")
+    first = vireidkit(*command)
+    assert first.returncode == 0 and first.stdout.strip().endswith("2 new rows"), first.stderr
+    assert vireidkit(*command).stdout.strip().endswith("0 new rows")
+    table = vireidkit("ledger", "--results", tmp_path / "results", "--metric", "ir2vis_rank1")
+    assert "batch-hard" in table.stdout and table.returncode == 0

@@ -1,0 +1,166 @@
+"""The command line: ``vireidkit`` or ``python -m vireidkit``. A user's mistake is one line and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vireidkit.errors import KitError, SettingError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A study kit for visible-infrared person re-identification.",
+)
+
+MethodName = Annotated[str, typer.Argument(help="A name that `vireidkit list` shows.")]
+DataRoot = Annotated[str | None, typer.Option(help="Folder of the data set; Twilight is found by itself.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+
+
+@app.command("list")
+def list_command() -> None:
+    """Methods, data sets, and the recipes that are defined for them."""
+    from vireidkit.data import list_datasets
+    from vireidkit.methods import list_methods, method_class
+
+    typer.echo("methods")
+    for name in list_methods():
+        cls = method_class(name)
+        typer.echo(f"  {name:<10} {cls.title or name}  [{cls.grade}]  {cls.paper}".rstrip())
+        for dataset, profile in sorted(cls.recipes):
+            typer.echo(f"             {dataset:<12} {profile:<8} {cls.recipes[dataset, profile].takes}")
+    typer.echo("data sets")
+    for name in list_datasets():
+        typer.echo(f"  {name}")
+
+
+@app.command("train")
+def train_command(
+    method: MethodName,
+    dataset: Annotated[str, typer.Argument(help="A data set that `vireidkit list` shows.")],
+    profile: Annotated[
+        str | None, typer.Option(help="smoke, study, compare or paper; default: study for Twilight, paper otherwise.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Keys every random draw.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: a name under runs/.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A method setting or a recipe field; repeatable.")
+    ] = None,
+    data_root: DataRoot = None,
+    split: Annotated[int, typer.Option(help="Split of data sets that have several.")] = 1,
+    allow_partial: Annotated[bool, typer.Option("--allow-partial", help="Go on when files of the data set are missing.")] = False,
+    device: Device = "auto",
+    devices: Annotated[int, typer.Option(help="Number of processes, one a device.", min=1)] = 1,
+    precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed, 64-true; default: the recipe's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's latest checkpoint.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a method and leave a run folder with history, checkpoints and run.json."""
+    from vireidkit.experiment import train
+
+    run = train(
+        method, dataset, profile=profile, seed=seed, out=out, overrides=_pairs(set_ or []), data_root=data_root, split=split, allow_partial=allow_partial,
+        device=device, devices=devices, precision=precision, resume=resume, quiet=quiet,
+    )  # fmt: skip
+    info = run.info
+    best = info.get("best_validation_map")
+    chosen = f"; best validation mAP {100 * best:.1f} %" if best is not None else ""
+    typer.echo(f"{run.path}: {info['steps']} steps in {info['seconds']:.0f} s{chosen}")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    protocol: Annotated[list[str] | None, typer.Option(help="Protocol name; repeatable; default: all of the data set.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="best, latest or step-N; default: best where validation chose one.")] = None,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Score a run on the test identities, print each score with its protocol, and write scores.json."""
+    from vireidkit.experiment import evaluate_run
+
+    for scores in evaluate_run(run, protocol, checkpoint=checkpoint, data_root=data_root, device=device, quiet=quiet).values():
+        typer.echo(str(scores))
+
+
+@app.command("sweep")
+def sweep_command(
+    grid: Annotated[Path, typer.Argument(help="A YAML file: name, methods, dataset, profile, seeds, settings.")],
+    runs: Annotated[Path, typer.Option(help="Where the run folders go.")] = Path("runs/sweep"),
+    results: Annotated[Path | None, typer.Option(help="Ledger folder; default: data/results of the checkout.")] = None,
+    data_root: DataRoot = None,
+    jobs: Annotated[int, typer.Option(help="Runs at a time, one thread each.", min=1)] = 2,
+) -> None:
+    """Run methods x settings x seeds and write one ledger row a run; rows that exist are skipped."""
+    from vireidkit.sweep import sweep
+
+    typer.echo(f"{sweep(grid, runs=runs, results=results, data_root=data_root, jobs=jobs)} new rows")
+
+
+@app.command("ledger")
+def ledger_command(
+    results: Annotated[Path | None, typer.Option(help="Ledger folder; default: data/results of the checkout.")] = None,
+    metric: Annotated[str, typer.Option(help="Column to summarise.")] = "ir2vis_map",
+    check: Annotated[bool, typer.Option("--check", help="Recompute each row's behaviour probe and mark stale rows (slow).")] = False,
+) -> None:
+    """Print the recorded results: mean over seeds with a 95 % interval."""
+    from vireidkit.ledger import Ledger
+
+    ledger = Ledger.read(results)
+    if check:
+        from vireidkit.sweep import probe_of_row
+
+        ledger = ledger.mark_stale(probe_of_row)
+    typer.echo(ledger.summary(metric))
+
+
+@app.command("cite")
+def cite_command(method: MethodName) -> None:
+    """Print a method's BibTeX entry."""
+    from vireidkit.methods import method_class
+
+    cls = method_class(method)
+    if not cls.citation:
+        raise SettingError(f"method {method!r} names no citation")
+    typer.echo(cls.citation.strip())
+
+
+def _pairs(items: list[str]) -> dict[str, Any]:
+    """``key=value`` texts as a dict."""
+    pairs = {}
+    for item in items:
+        key, sign, value = item.partition("=")
+        if not sign or not key:
+            raise SettingError(f"--set takes KEY=VALUE, found {item!r}")
+        pairs[key] = value
+    return pairs
+
+
+def main() -> None:
+    """Entry point: errors that the user can mend become one line on stderr and exit code 2."""
+    try:
+        app()
+    except KitError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
+    except BaseException as error:
+        _leave_after_signal(error)
+        raise
+
+
+def _leave_after_signal(error: BaseException) -> None:
+    """A run stopped by a signal ends with the shell's exit code for that signal."""
+    training = sys.modules.get("vireidkit.training.loop")
+    if training is not None and isinstance(error, training.TrainingStopped):
+        print(error, file=sys.stderr)
+        sys.exit(128 + error.signum)

@@ -1,0 +1,275 @@
+"""Whole journeys in one call: train, evaluate, load-or-train. Notebooks and the command line use these; the rooms do not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor
+
+from vireidkit.data import Dataset, ImageStore, load_dataset
+from vireidkit.errors import SettingError, TrainingError
+from vireidkit.evaluation import Features, Scores, evaluate, extract_features, get_protocol, write_scores
+from vireidkit.files import write_text
+from vireidkit.methods import Method, Recipe, build_method, get_recipe, with_overrides
+from vireidkit.modality import MODALITIES
+from vireidkit.training import Run, Trainer, open_run, resumable, run_record, start_run
+from vireidkit.training.loop import Extraction, Validation
+from vireidkit.training.run import peak_memory_mb
+
+
+def train(
+    method: str,
+    dataset: str,
+    *,
+    profile: str | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    data_root: str | Path | None = None,
+    split: int = 1,
+    allow_partial: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    precision: str | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> Run:
+    """Train a method on a data set by its recipe and leave a run folder.
+
+    Args:
+        method, dataset, profile, seed: what to run; ``profile=None`` is "study" for Twilight and "paper" elsewhere.
+        out: the run folder; by default ``runs/<method>-<dataset>-<profile>-seed<seed>-<hash of everything else>``.
+        overrides: settings of the method or fields of the recipe.
+        data_root, split, allow_partial: see ``load_dataset``.
+        device, devices, precision: "auto", "cpu" or "cuda"; processes; lightning-fabric's precision names.
+        resume: go on from the folder's latest checkpoint, or start when there is none; a finished run is returned as it is.
+
+    Raises:
+        KitError: anything the user can mend.
+        TrainingStopped: a signal stopped the run.
+    """
+    recipe, settings = with_overrides(method, get_recipe(method, dataset, profile), overrides or {})
+    fabric = make_fabric(device, devices, precision or recipe.precision)
+    data = prepared_dataset(dataset, recipe, data_root, split=split, allow_partial=allow_partial)
+    num_identities = len(data.labels(recipe.train_on))
+    record = run_record(
+        recipe, method=method, dataset=dataset, data_root=str(data.root), split=split, profile=profile or _default_profile(dataset), seed=seed, settings=settings,
+        overrides=dict(overrides or {}), fingerprint=data.fingerprint, num_identities=num_identities, devices=devices, precision=precision or recipe.precision,
+    )  # fmt: skip
+    folder = Path(out) if out is not None else Path("runs") / run_name(record)
+    run = _open_folder(folder, record, fabric, resume)
+    if run.finished:
+        return run
+    network = build_method(method, num_identities, seed=seed, **settings)
+    trainer = Trainer(
+        network,
+        data,
+        recipe,
+        seed,
+        folder,
+        fabric,
+        lambda r: training_store(data, r),
+        _validation(data, recipe),
+        _extraction(data.labels(recipe.train_on)),
+        quiet,
+    )
+    return _carry_out(run, trainer, resume)
+
+
+def _carry_out(run: Run, trainer: Trainer, resume: bool) -> Run:
+    """Train, and note in run.json how it ended."""
+    lead, began = trainer.fabric.is_global_zero, time.process_time()
+    status = "stopped"
+    try:
+        counters = trainer.fit(resume=resume and resumable(run.path))
+        status = "finished"
+    except TrainingError:
+        status = "failed"
+        raise
+    finally:
+        if lead:
+            used = {"process_seconds": round(time.process_time() - began, 2), "peak_memory_mb": peak_memory_mb(trainer.fabric.device)}
+            run.update(status=status, **used)
+    if lead:
+        run.update(
+            seconds=counters.seconds, steps=counters.step, best_validation_map=counters.best_score if counters.best_score >= 0 else None
+        )
+    return run
+
+
+def evaluate_run(
+    run: Run | str | Path,
+    protocols: Sequence[str] | None = None,
+    *,
+    checkpoint: str | None = None,
+    data_root: str | Path | None = None,
+    device: str = "auto",
+    quiet: bool = True,
+) -> dict[str, Scores]:
+    """Score a run on its data set's test split and write ``scores.json``.
+
+    Args:
+        protocols: names; by default every protocol of the data set.
+        checkpoint: "best", "latest" or "step-N"; by default the best on validation identities, or the latest where there is none.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    data = dataset_of(run, data_root)
+    chosen = [get_protocol(name) for name in protocols or data.protocols]
+    features = test_features(run, data=data, checkpoint=checkpoint, device=device, quiet=quiet)
+    scores = {protocol.key: evaluate(features, data, protocol) for protocol in chosen}
+    write_scores(run.path / "scores.json", scores)
+    return scores
+
+
+def test_features(
+    run: Run,
+    *,
+    data: Dataset | None = None,
+    checkpoint: str | None = None,
+    untrained: bool = False,
+    device: str = "auto",
+    quiet: bool = True,
+) -> Features:
+    """Test descriptors of a run: of a checkpoint, or (``untrained``) of the weights that training began from."""
+    data = data or dataset_of(run)
+    method = run.untrained() if untrained else run.method(checkpoint)
+    store = ImageStore(data, data.table("test"), run.image_size, progress=not quiet)
+    return extract_features(method, store, device=resolve_device(device), allow_untrained=untrained)
+
+
+def load_or_train(
+    method: str, dataset: str, *, profile: str | None = None, seed: int = 0, runs: str | Path = "runs", **options: Any
+) -> Run:
+    """The finished run of these parameters under ``runs`` if there is one; else train it (going on where an earlier try stopped).
+
+    Runs are found by a name that holds a hash of every parameter and of the data, so another setting never returns a wrong run.
+    ``options`` are those of ``train``.
+    """
+    recipe, settings = with_overrides(method, get_recipe(method, dataset, profile), options.get("overrides") or {})
+    data = prepared_dataset(
+        dataset, recipe, options.get("data_root"), split=options.get("split", 1), allow_partial=options.get("allow_partial", False)
+    )
+    record = run_record(
+        recipe, method=method, dataset=dataset, split=options.get("split", 1), profile=profile or _default_profile(dataset), seed=seed, settings=settings,
+        fingerprint=data.fingerprint,
+    )  # fmt: skip
+    return train(method, dataset, profile=profile, seed=seed, out=Path(runs) / run_name(record), resume=True, **options)
+
+
+def run_name(record: Mapping[str, Any]) -> str:
+    """A folder name that differs whenever the run would."""
+    keys = ("method", "dataset", "split", "profile", "seed", "fingerprint", "settings", "recipe")
+    text = json.dumps({key: record[key] for key in keys}, sort_keys=True, default=list)
+    return (
+        f"{record['method']}-{record['dataset']}-{record['profile']}-seed{record['seed']}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    )
+
+
+def prepared_dataset(name: str, recipe: Recipe, root: str | Path | None = None, *, split: int = 1, allow_partial: bool = False) -> Dataset:
+    """The data set, cut to the recipe's ``limit_identities``."""
+    data = load_dataset(name, root, split=split, allow_partial=allow_partial)
+    return data if recipe.limit_identities is None else data.limited(recipe.limit_identities)
+
+
+def dataset_of(run: Run, data_root: str | Path | None = None) -> Dataset:
+    """The data set that a run was trained on, from its recorded folder or from ``data_root``.
+
+    Raises:
+        SettingError: the folder's content is not what the run was trained on.
+    """
+    info = run.info
+    data = load_dataset(info["dataset"], data_root or info["data_root"], split=info["split"], allow_partial=True)
+    if info["recipe"]["limit_identities"] is not None:
+        data = data.limited(info["recipe"]["limit_identities"])
+    if data.fingerprint != info["fingerprint"]:
+        raise SettingError(
+            f"{data.root} is not what {run.path} was trained on: expected fingerprint {info['fingerprint']}, found {data.fingerprint}"
+        )
+    return data
+
+
+def training_store(data: Dataset, recipe: Recipe, *, quiet: bool = True) -> ImageStore:
+    """The images that a recipe learns from."""
+    return ImageStore(data, data.table(recipe.train_on), recipe.image_size, progress=not quiet)
+
+
+def make_fabric(device: str = "auto", devices: int = 1, precision: str = "32-true") -> Fabric:
+    """Launch lightning-fabric: device, precision, and with ``devices`` > 1 one process each (gloo on CPU, nccl on GPUs).
+
+    Raises:
+        SettingError: an unknown precision, or a device that is not there.
+    """
+    accelerator = resolve_device(device).type
+    strategy: Any = "auto"
+    if devices > 1:
+        # A term of weight 0 leaves parameters unused; buffers agree by synchronised batch norm.
+        backend = "gloo" if accelerator == "cpu" else "nccl"
+        strategy = DDPStrategy(process_group_backend=backend, find_unused_parameters=True, broadcast_buffers=False)
+    try:
+        fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
+    except (ValueError, RuntimeError) as error:
+        raise SettingError(f"cannot use {devices} x {accelerator} at precision {precision!r}: {' '.join(str(error).split())}") from error
+    fabric.launch()
+    return fabric
+
+
+def resolve_device(device: str = "auto") -> torch.device:
+    """ "auto" is the GPU when there is one.
+
+    Raises:
+        SettingError: "cuda" was asked for and is not there, or another name.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise SettingError(f"unknown device {device!r}; known: auto, cpu, cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device 'cuda' was asked for, but torch finds no GPU; use 'cpu' or 'auto'")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _open_folder(folder: Path, record: dict[str, Any], fabric: Fabric, resume: bool) -> Run:
+    """Make the run folder once, by the first process."""
+    if fabric.is_global_zero:
+        run = start_run(folder, record, resume=resume)
+        write_text(folder / ".gitignore", "*\n")
+    fabric.barrier()
+    run = open_run(folder)
+    return run
+
+
+def _validation(data: Dataset, recipe: Recipe) -> Validation | None:
+    """Infrared-to-visible scores on identities that are not learnt; None where there are none."""
+    if recipe.train_on != "train" or not recipe.validate_every or len(data.table("validation")) == 0:
+        return None
+    store = ImageStore(data, data.table("validation"), recipe.image_size, progress=False)
+    protocol = get_protocol("ir2vis")
+
+    def validate(method: Method) -> dict[str, float]:
+        scores = evaluate(extract_features(method, store), data, protocol, split="validation")
+        return {"rank1": scores.mean["rank1"], "map": scores.mean["map"]}
+
+    return validate
+
+
+def _extraction(labels: Mapping[int, int]) -> Extraction:
+    """Features (N, D), labels (N,) and modality (N,) of a store's images in evaluation mode, without drawing random numbers."""
+
+    def extract(method: Method, store: ImageStore) -> tuple[Tensor, Tensor, Tensor]:
+        features = extract_features(method, store)
+        classes = torch.as_tensor([labels[identity] for identity in store.table["identity"]])
+        modality = torch.as_tensor([MODALITIES.index(name) for name in store.table["modality"]])
+        return features.matrix, classes, modality
+
+    return extract
+
+
+def _default_profile(dataset: str) -> str:
+    """The profile that is meant when none is named."""
+    return "study" if dataset == "twilight" else "paper"

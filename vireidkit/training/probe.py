@@ -1,0 +1,48 @@
+"""The behaviour probe: what the code does in three fixed steps, so that a stored result knows when the code has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vireidkit.data import Dataset, IdentitySampler, ImageStore, augment
+from vireidkit.methods.base import Method
+from vireidkit.methods.recipe import Progress, Recipe
+from vireidkit.randomness import scoped_randomness
+from vireidkit.training.schedule import build_optimizer, set_learning_rate
+
+PROBE_STEPS = 3
+
+
+def behaviour_probe(
+    method: Method, dataset: Dataset, recipe: Recipe, store_for: Callable[[Recipe], ImageStore], *, seed: int = 0
+) -> list[dict[str, float]]:
+    """The loss terms of three fixed training steps of the first stage, rounded to 6 significant digits.
+
+    Compare with a relative tolerance (1e-3): the last digits depend on the number of threads and on the processor.
+    """
+    stage = next(iter(method.stages(recipe)))
+    recipe = stage.recipe
+    store = store_for(recipe)
+    labels = dataset.labels(recipe.train_on)
+    sampler = IdentitySampler(
+        store.table, labels, identities=recipe.identities, per_modality=recipe.per_modality, views=recipe.views, replacement=recipe.replacement,
+        seed=seed, steps_per_epoch=recipe.steps_per_epoch,
+    )  # fmt: skip
+    optimizer = build_optimizer(method.parameter_groups(), recipe)
+    method.on_stage_start(stage)
+    found = []
+    for step in range(PROBE_STEPS):
+        progress = Progress(epoch=0, epochs=recipe.epochs, step=step, steps_per_epoch=len(sampler))
+        if step == 0:
+            method.on_epoch_start(progress)
+        set_learning_rate(optimizer, recipe, recipe.warmup_epochs)
+        weights = {name: weight for name, weight in method.weights(progress).items() if weight != 0}
+        with scoped_randomness(seed, "training step", step):
+            plan = sampler.plan(step)
+            images = augment(store.images(plan.rows), plan, recipe.augmentation, seed=seed, step=step)
+            terms = method.train()(plan.with_images(images), tuple(weights))
+            optimizer.zero_grad(set_to_none=True)
+            sum(weights[name] * terms[name] for name in weights).backward()
+            optimizer.step()
+        found.append({name: float(f"{float(terms[name].detach()):.6g}") for name in weights})
+    return found

@@ -1,0 +1,188 @@
+"""A run: the folder that training leaves behind, and what can be read back from it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from vireidkit.errors import CheckpointError, KitError, SettingError
+from vireidkit.files import read_json, write_json
+from vireidkit.methods.base import Method
+from vireidkit.methods.recipe import Recipe
+from vireidkit.methods.registry import build_method
+from vireidkit.training.checkpoint import find_checkpoint, load_weights
+from vireidkit.training.history import read_history
+
+# What must agree before a folder's checkpoint may be continued.
+IDENTITY = ("method", "dataset", "split", "profile", "seed", "fingerprint", "settings", "recipe")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: ``run.json``, ``history.csv``, ``checkpoint/`` and, once evaluated, ``scores.json``."""
+
+    path: Path
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What ``run.json`` holds: parameters, recipe, versions, commit, fingerprint, status, durations, peak memory.
+
+        Raises:
+            CheckpointError: there is no run here.
+        """
+        return read_json(self.path / "run.json", what="run", error=CheckpointError)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training reached its end."""
+        return self.info.get("status") == "finished"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    def history(self) -> pd.DataFrame:
+        """One row a step: losses, learning rate, images a second, validation scores."""
+        return read_history(self.path / "history.csv")
+
+    def best_checkpoint(self) -> str:
+        """ "best" where validation chose one, else "latest"."""
+        return "best" if (self.path / "checkpoint" / "best").exists() else "latest"
+
+    def method(self, checkpoint: str | None = None) -> Method:
+        """The trained network, in evaluation mode. ``checkpoint``: "best", "latest", "step-N", or None for best-if-any.
+
+        Raises:
+            CheckpointError: no such checkpoint, or a damaged one.
+        """
+        path = find_checkpoint(self.path / "checkpoint", checkpoint or self.best_checkpoint())
+        method = self.untrained()
+        load_weights(path, method)
+        return method.eval()
+
+    def untrained(self) -> Method:
+        """The same network with the weights that training began from."""
+        method = build_method(self.info["method"], self.info["num_identities"], seed=self.info["seed"], **self.info["settings"])
+        return method.eval()
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) that the network was trained at."""
+        height, width = self.info["recipe"]["image_size"]
+        return height, width
+
+    def update(self, **values: Any) -> None:
+        """Write values into ``run.json``."""
+        info = {**self.info, **values}
+        write_json(self.path / "run.json", info)
+        self.__dict__.pop("info", None)
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        CheckpointError: the folder holds no run.
+    """
+    run = Run(Path(path))
+    if "method" not in run.info:
+        raise CheckpointError(
+            f"{run.path / 'run.json'} is no run record: expected a key 'method', found {', '.join(run.info) or 'nothing'}"
+        )
+    return run
+
+
+def start_run(path: Path, info: dict[str, Any], *, resume: bool) -> Run:
+    """Make or take up a run folder.
+
+    Raises:
+        SettingError: the folder already holds a run and ``resume`` is off.
+        CheckpointError: the folder holds a run of another method, data set, seed or setting.
+    """
+    run = Run(path)
+    if (path / "run.json").exists():
+        if not resume:
+            raise SettingError(f"{path} already holds a run ({run.info.get('status', 'unknown status')}): use --resume, or another --out")
+        _check_same(run, info)
+        return run
+    if path.exists() and not path.is_dir():
+        raise KitError(f"cannot write {path}: it is a file, expected a folder")
+    write_json(path / "run.json", info)
+    return run
+
+
+def run_record(recipe: Recipe, **values: Any) -> dict[str, Any]:
+    """The first content of ``run.json``: what was asked for, and with which software."""
+    return {
+        "format": 1,
+        **values,
+        "recipe": _as_json(asdict(recipe)),
+        "status": "running",
+        "versions": versions(),
+        "commit": commit(),
+        "command": " ".join(sys.argv),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("vireidkit", "torch", "lightning-fabric", "numpy", "pandas", "pillow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def commit() -> str:
+    """The checkout's commit, with ``+`` when files differ from it; "unknown" outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return "unknown"
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, timeout=20, check=True)
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def peak_memory_mb(device: torch.device) -> dict[str, float]:
+    """Peak memory of this process in MB, and of the GPU when there is one."""
+    found = {"process": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}
+    if device.type == "cuda":
+        found["gpu"] = round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    return found
+
+
+def _as_json(value: Any) -> Any:
+    """The value as JSON gives it back (tuples become lists)."""
+    return json.loads(json.dumps(value))
+
+
+def _check_same(run: Run, info: dict[str, Any]) -> None:
+    """The folder's run must be the one asked for."""
+    info = _as_json(info)
+    for key in IDENTITY:
+        expected, found = info[key], run.info.get(key)
+        if expected == found:
+            continue
+        if isinstance(expected, dict) and isinstance(found, dict):
+            inner = next(k for k in {**expected, **found} if expected.get(k) != found.get(k))
+            key, expected, found = f"{key}.{inner}", expected.get(inner), found.get(inner)
+        raise CheckpointError(f"{run.path} holds another run: expected {key} {expected!r}, found {found!r}")
