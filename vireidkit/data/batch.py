@@ -23,7 +23,8 @@ class Batch:
         modality: int64 (B,), VISIBLE=0 or INFRARED=1.
         cameras: int64 (B,), camera numbers as the data set prints them.
         rows: int64 (B,), position in the table that the batch was drawn from.
-        views: int64 (B,), number of the view: two rows of one image in a batch differ here.
+        views: int64 (B,), number of the view: two rows of one image in a batch differ here. ``v + 16 m`` is the m-th
+            repetition of an image under view v, for people with too few images (see ``IdentitySampler``).
     """
 
     images: Tensor
