@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 
+from vireidkit.cli import main
 from vireidkit.training import find_checkpoint
 
 
@@ -15,12 +18,20 @@ def vireidkit(*arguments, **options):
     return subprocess.run([sys.executable, "-m", "vireidkit", *map(str, arguments)], capture_output=True, text=True, timeout=180, **options)
 
 
-def refused(done):
+def refused(code, stderr):
     """The one-line error of a refused command."""
-    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    assert code == 2, stderr
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error: "), stderr
     return lines[0]
+
+
+def mistake(monkeypatch, capsys, *arguments):
+    """The one-line error of a command that is run in this process, which spares it the start of another."""
+    monkeypatch.setattr(sys, "argv", ["vireidkit", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return refused(stopped.value.code, capsys.readouterr().err)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +68,10 @@ def test_list_and_cite():
         (("train", "agw", "twilght"), "twilight"),
         (("train", "agw", "twilight", "--profile", "smok"), "unknown profile 'smok' (did you mean 'smoke'?)"),
         (("train", "agw", "sysu-mm01", "--profile", "study"), "no recipe for data set 'sysu-mm01' at profile 'study'; defined: "),
-        (("train", "agw", "twilight", "--profile", "smoke", "--set", "triplt=weighted"), "unknown setting 'triplt' of 'agw' (did you mean 'triplet'?)"),
+        (
+            ("train", "agw", "twilight", "--profile", "smoke", "--set", "triplt=weighted"),
+            "unknown setting 'triplt' of 'agw' (did you mean 'triplet'?)",
+        ),
         (("train", "agw", "twilight", "--profile", "smoke", "--set", "triplet=hard"), "setting 'triplet' takes one of"),
         (("train", "agw", "twilight", "--profile", "smoke", "--set", "epochs=many"), "setting 'epochs' takes int; found 'many'"),
         (("train", "agw", "twilight", "--profile", "smoke", "--device", "cuda"), "torch finds no GPU"),
@@ -67,36 +81,37 @@ def test_list_and_cite():
         (("sweep", "/nowhere/grid.yaml"), "/nowhere/grid.yaml"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_it(arguments, says, tmp_path):
-    if says == "torch finds no GPU":
-        import torch
-
-        if torch.cuda.is_available():
-            pytest.skip("not run: this machine has a GPU")
+def test_a_mistake_is_one_line_that_names_it(arguments, says, tmp_path, monkeypatch, capsys):
+    if says == "torch finds no GPU" and torch.cuda.is_available():
+        pytest.skip("not run: this machine has a GPU")
     out = ["--out", tmp_path / "run"] if arguments[0] == "train" else []
-    assert says in refused(vireidkit(*arguments, *out))
+    assert says in mistake(monkeypatch, capsys, *arguments, *out)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unwritable_output_is_named(tmp_path):
+def test_a_mistake_in_a_process_of_its_own_leaves_no_traceback(tmp_path):
+    done = vireidkit("train", "agww", "twilight", "--out", tmp_path / "run")
+    assert "unknown method 'agww'" in refused(done.returncode, done.stderr)
+
+
+def test_an_unwritable_output_is_named(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("kept")
-    assert "file" in refused(vireidkit("train", "agw", "twilight", "--profile", "smoke", "--out", tmp_path / "file" / "run"))
+    assert "file" in mistake(monkeypatch, capsys, "train", "agw", "twilight", "--profile", "smoke", "--out", tmp_path / "file" / "run")
     assert (tmp_path / "file").read_text() == "kept"
 
 
-def test_a_truncated_checkpoint_is_named(run, tmp_path):
-    import shutil
-
+def test_a_truncated_checkpoint_is_named(run, tmp_path, monkeypatch, capsys):
     shutil.copytree(run, tmp_path / "run")
     broken = find_checkpoint(tmp_path / "run" / "checkpoint", "latest") / "model.safetensors"
     broken.write_bytes(broken.read_bytes()[:1000])
     before = sorted(os.listdir(tmp_path / "run"))
-    assert "model.safetensors" in refused(vireidkit("evaluate", tmp_path / "run", "--checkpoint", "latest"))
+    assert "model.safetensors" in mistake(monkeypatch, capsys, "evaluate", tmp_path / "run", "--checkpoint", "latest")
     assert sorted(os.listdir(tmp_path / "run")) == before
 
 
-def test_a_finished_run_is_not_overwritten(run):
-    assert "already holds a run (finished)" in refused(vireidkit("train", "agw", "twilight", "--profile", "smoke", "--seed", "0", "--out", run))
+def test_a_finished_run_is_not_overwritten(run, monkeypatch, capsys):
+    command = ("train", "agw", "twilight", "--profile", "smoke", "--seed", "0", "--out", run)
+    assert "already holds a run (finished)" in mistake(monkeypatch, capsys, *command)
 
 
 def test_ledger_of_a_sweep(tmp_path):

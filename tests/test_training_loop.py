@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import tiny  # noqa: F401
+import tiny
 import torch
 from safetensors.torch import load_file
 
@@ -108,7 +108,9 @@ def test_a_term_of_weight_zero_is_not_in_the_history_until_it_counts(tmp_path):
 def test_a_term_that_becomes_nan_stops_the_run_and_is_named(tmp_path, monkeypatch):
     cls = method_class("tiny")
     forward = cls.forward
-    monkeypatch.setattr(cls, "forward", lambda self, batch, terms=None: {k: v * float("nan") for k, v in forward(self, batch, terms).items()})
+    monkeypatch.setattr(
+        cls, "forward", lambda self, batch, terms=None: {k: v * float("nan") for k, v in forward(self, batch, terms).items()}
+    )
     with pytest.raises(TrainingError, match="epoch 0, step 0: id = nan"):
         train("tiny", "twilight", profile="smoke", out=tmp_path / "run", overrides=SMALL, quiet=True)
     assert open_run(tmp_path / "run").info["status"] == "failed"

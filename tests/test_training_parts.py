@@ -16,9 +16,7 @@ from vireidkit.training.guards import CollapseGuard, check_finite
 from vireidkit.training.history import History, read_history
 
 
-@pytest.mark.parametrize(
-    ("epoch", "rate"), [(0, 0.01), (9, 0.1), (10, 0.1), (19, 0.1), (20, 0.01), (49, 0.01), (50, 0.001), (80, 0.001)]
-)
+@pytest.mark.parametrize(("epoch", "rate"), [(0, 0.01), (9, 0.1), (10, 0.1), (19, 0.1), (20, 0.01), (49, 0.01), (50, 0.001), (80, 0.001)])
 def test_agw_learning_rate_table_of_the_spec(epoch, rate):
     assert learning_rate(get_recipe("agw", "sysu-mm01", "paper"), epoch) == pytest.approx(rate, rel=1e-12)
 

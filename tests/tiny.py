@@ -1,12 +1,17 @@
 """A method in thirty lines, registered from a test: it must train, evaluate and be listed with no edit elsewhere."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from vireidkit.methods import Method, Recipe, register
+
+
+SMOKE = {"source": "ours", "expects": "not measured", "takes": "seconds", "image_size": (32, 16)}
+SMOKE |= {"limit_identities": 8, "identities": 4, "per_modality": 2}
 
 
 @dataclass(frozen=True)
@@ -20,12 +25,13 @@ class Tiny(Method):
     name, title, paper, grade = "tiny", "Tiny test method", "none", "ours"
     citation = "@misc{tiny, title={Tiny}}"
     Settings = TinySettings
-    _SMOKE = dict(source="ours", expects="not measured", takes="seconds", image_size=(32, 16), limit_identities=8, identities=4, per_modality=2)
-    recipes = {("twilight", "smoke"): Recipe(**_SMOKE, epochs=2, steps_per_epoch=4, lr=0.05, validate_every=1)}
+    recipes: ClassVar = {("twilight", "smoke"): Recipe(**SMOKE, epochs=2, steps_per_epoch=4, lr=0.05, validate_every=1)}
 
     def __init__(self, num_identities, settings):
         super().__init__(num_identities, settings)
-        self.body = nn.Sequential(nn.Conv2d(3, settings.width, 3, 2), nn.BatchNorm2d(settings.width), nn.ReLU(), nn.Dropout(settings.dropout))
+        self.body = nn.Sequential(
+            nn.Conv2d(3, settings.width, 3, 2), nn.BatchNorm2d(settings.width), nn.ReLU(), nn.Dropout(settings.dropout)
+        )
         self.head = nn.Linear(settings.width, num_identities)
 
     def embed(self, images, modality):

@@ -13,8 +13,16 @@ FORMS = ("weighted", "weighted-stable", "batch-hard", "squared-difference")
 
 
 def three_steps(fabric, form, out):
-    """Three steps of AGW at smoke size in float64; the state dict."""
-    overrides = {"triplet": form, "epochs": 1, "steps_per_epoch": 3, "validate_every": 0, "identities": 4, "per_modality": 2}
+    """Three steps of AGW at smoke size in float64 with AGW's optimiser; the state dict."""
+    overrides = {
+        "triplet": form,
+        "epochs": 1,
+        "steps_per_epoch": 3,
+        "validate_every": 0,
+        "identities": 4,
+        "per_modality": 2,
+        "optimizer": "sgd",
+    }
     recipe, settings = with_overrides("agw", get_recipe("agw", "twilight", "smoke"), overrides)
     data = prepared_dataset("twilight", recipe)
     method = build_method("agw", len(data.labels(recipe.train_on)), seed=3, **settings).double()

@@ -65,9 +65,21 @@ def train_command(
     from vireidkit.experiment import train
 
     run = train(
-        method, dataset, profile=profile, seed=seed, out=out, overrides=_pairs(set_ or []), data_root=data_root, split=split, allow_partial=allow_partial,
-        device=device, devices=devices, precision=precision, resume=resume, quiet=quiet,
-    )  # fmt: skip
+        method,
+        dataset,
+        profile=profile,
+        seed=seed,
+        out=out,
+        overrides=_pairs(set_ or []),
+        data_root=data_root,
+        split=split,
+        allow_partial=allow_partial,
+        device=device,
+        devices=devices,
+        precision=precision,
+        resume=resume,
+        quiet=quiet,
+    )
     info = run.info
     best = info.get("best_validation_map")
     chosen = f"; best validation mAP {100 * best:.1f} %" if best is not None else ""
@@ -117,8 +129,15 @@ def ledger_command(
     if check:
         from vireidkit.sweep import probe_of_row
 
-        ledger = ledger.mark_stale(probe_of_row)
-    typer.echo(ledger.summary(metric))
+        ledger.check(probe_of_row)
+    if ledger.rows.empty:
+        typer.echo(f"no rows in {ledger.folder}")
+        return
+    found = ledger.table(metric=metric)
+    for name in ("mean", "low", "high"):
+        found[name] = (100 * found[name]).round(1)
+    typer.echo(f"{metric}: mean over n seeds with 95 % interval (seeds resampled), percent")
+    typer.echo(found.drop(columns=["fingerprint", "metric"]).to_string(index=False))
 
 
 @app.command("cite")

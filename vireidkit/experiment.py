@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,32 +57,68 @@ def train(
         KitError: anything the user can mend.
         TrainingStopped: a signal stopped the run.
     """
+    plan = _plan(method, dataset, profile, seed, overrides, data_root, split, allow_partial)
+    precision = precision or plan.recipe.precision
+    fabric = make_fabric(device, devices, precision)
+    folder = Path(out) if out is not None else Path("runs") / run_name(plan.record)
+    run = _open_folder(folder, {**plan.record, "devices": devices, "precision": precision}, fabric, resume)
+    return run if run.finished else _carry_out(run, _trainer(plan, run, fabric, quiet), resume)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a run will do: its recipe and settings, its data, and the record that names it."""
+
+    recipe: Recipe
+    settings: dict[str, Any]
+    data: Dataset
+    record: dict[str, Any]
+
+
+def _plan(
+    method: str,
+    dataset: str,
+    profile: str | None,
+    seed: int,
+    overrides: Mapping[str, Any] | None,
+    data_root: str | Path | None,
+    split: int,
+    allow_partial: bool,
+) -> _Plan:
+    """Look up the recipe, apply the overrides, load the data, and write down what makes this run this run."""
     recipe, settings = with_overrides(method, get_recipe(method, dataset, profile), overrides or {})
-    fabric = make_fabric(device, devices, precision or recipe.precision)
     data = prepared_dataset(dataset, recipe, data_root, split=split, allow_partial=allow_partial)
-    num_identities = len(data.labels(recipe.train_on))
     record = run_record(
-        recipe, method=method, dataset=dataset, data_root=str(data.root), split=split, profile=profile or _default_profile(dataset), seed=seed, settings=settings,
-        overrides=dict(overrides or {}), fingerprint=data.fingerprint, num_identities=num_identities, devices=devices, precision=precision or recipe.precision,
-    )  # fmt: skip
-    folder = Path(out) if out is not None else Path("runs") / run_name(record)
-    run = _open_folder(folder, record, fabric, resume)
-    if run.finished:
-        return run
-    network = build_method(method, num_identities, seed=seed, **settings)
-    trainer = Trainer(
-        network,
-        data,
         recipe,
-        seed,
-        folder,
-        fabric,
-        lambda r: training_store(data, r),
-        _validation(data, recipe),
-        _extraction(data.labels(recipe.train_on)),
-        quiet,
+        method=method,
+        dataset=dataset,
+        data_root=str(data.root),
+        split=split,
+        profile=profile or ("study" if dataset == "twilight" else "paper"),
+        seed=seed,
+        settings=settings,
+        overrides=dict(overrides or {}),
+        fingerprint=data.fingerprint,
+        num_identities=len(data.labels(recipe.train_on)),
     )
-    return _carry_out(run, trainer, resume)
+    return _Plan(recipe, settings, data, record)
+
+
+def _trainer(plan: _Plan, run: Run, fabric: Fabric, quiet: bool) -> Trainer:
+    """The network with its starting weights, and everything that the loop needs."""
+    record, data, recipe = plan.record, plan.data, plan.recipe
+    return Trainer(
+        method=build_method(record["method"], record["num_identities"], seed=record["seed"], **plan.settings),
+        dataset=data,
+        recipe=recipe,
+        seed=record["seed"],
+        out=run.path,
+        fabric=fabric,
+        store_for=lambda own: training_store(data, own, quiet=quiet),
+        validate=_validation(data, recipe),
+        extract=_extraction(data.labels(recipe.train_on)),
+        quiet=quiet,
+    )
 
 
 def _carry_out(run: Run, trainer: Trainer, resume: bool) -> Run:
@@ -153,15 +190,9 @@ def load_or_train(
     Runs are found by a name that holds a hash of every parameter and of the data, so another setting never returns a wrong run.
     ``options`` are those of ``train``.
     """
-    recipe, settings = with_overrides(method, get_recipe(method, dataset, profile), options.get("overrides") or {})
-    data = prepared_dataset(
-        dataset, recipe, options.get("data_root"), split=options.get("split", 1), allow_partial=options.get("allow_partial", False)
-    )
-    record = run_record(
-        recipe, method=method, dataset=dataset, split=options.get("split", 1), profile=profile or _default_profile(dataset), seed=seed, settings=settings,
-        fingerprint=data.fingerprint,
-    )  # fmt: skip
-    return train(method, dataset, profile=profile, seed=seed, out=Path(runs) / run_name(record), resume=True, **options)
+    what = [options.get(name) for name in ("overrides", "data_root")]
+    plan = _plan(method, dataset, profile, seed, *what, options.get("split", 1), options.get("allow_partial", False))
+    return train(method, dataset, profile=profile, seed=seed, out=Path(runs) / run_name(plan.record), resume=True, **options)
 
 
 def run_name(record: Mapping[str, Any]) -> str:
@@ -268,8 +299,3 @@ def _extraction(labels: Mapping[int, int]) -> Extraction:
         return features.matrix, classes, modality
 
     return extract
-
-
-def _default_profile(dataset: str) -> str:
-    """The profile that is meant when none is named."""
-    return "study" if dataset == "twilight" else "paper"

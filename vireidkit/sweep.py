@@ -17,9 +17,9 @@ import yaml
 from tqdm.auto import tqdm
 
 from vireidkit.errors import KitError, SettingError
-from vireidkit.evaluation import Scores
+from vireidkit.evaluation import Scores, read_scores
 from vireidkit.experiment import prepared_dataset, training_store
-from vireidkit.ledger import Ledger, canonical_settings
+from vireidkit.ledger import Ledger
 from vireidkit.methods import build_method, get_recipe, with_overrides
 from vireidkit.training import Run
 from vireidkit.training.probe import behaviour_probe
@@ -102,6 +102,14 @@ def sweep(
     return len(todo)
 
 
+def _done(cell: Cell, ledger: Ledger, data_root: str | None) -> bool:
+    """Whether the ledger holds this run, made on the data set as it is now."""
+    recipe, _ = with_overrides(cell.method, get_recipe(cell.method, cell.dataset, cell.profile), cell.settings)
+    fingerprint = prepared_dataset(cell.dataset, recipe, data_root).fingerprint
+    run = {"method": cell.method, "dataset": cell.dataset, "profile": cell.profile, "settings": cell.settings, "seed": cell.seed}
+    return ledger.has(**run, fingerprint=fingerprint)
+
+
 def _run_cell(cell: Cell, runs: Path, data_root: str | None) -> Run:
     """Train and evaluate one cell in a process of its own with one thread."""
     settings = "-".join(f"{key}_{value}" for key, value in cell.settings.items()) or "default"
@@ -136,16 +144,14 @@ def _text(value: Any) -> str:
 
 def _row(cell: Cell, run: Run, data_root: str | None) -> dict[str, Any]:
     """One ledger row: what was run, its scores, its cost, and how the code behaved."""
-    from vireidkit.evaluation import read_scores
-
     row: dict[str, Any] = {
         "method": cell.method,
         "dataset": cell.dataset,
         "profile": cell.profile,
-        "settings": canonical_settings(cell.settings),
+        "settings": cell.settings,
         "seed": cell.seed,
         "fingerprint": run.info["fingerprint"],
-        "probe": json.dumps(probe_of_cell(cell, data_root)),
+        "probe": probe_of_cell(cell, data_root),
     }
     for key, scores in read_scores(run.path / "scores.json").items():
         row |= dict(_score_columns(key, scores))

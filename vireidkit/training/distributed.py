@@ -103,6 +103,7 @@ class AllReduceBatchNorm(_BatchNorm):
             raise ValueError(f"batch norm needs (B, C, ...) with at least 2 dimensions, found {input.dim()}")
 
     def forward(self, input: Tensor) -> Tensor:
+        """Normalise with the statistics of all processes' rows, or in evaluation mode with the running ones."""
         if not self.training:
             return super().forward(input)
         self._check_input_dim(input)

@@ -154,10 +154,15 @@ class Trainer:
         rate = set_learning_rate(optimizer, recipe, epoch)
         if at.step_in_epoch == 0:
             self.method.on_epoch_start(self._progress(recipe, steps))
+        last = epoch + 1 == recipe.epochs
         bar = tqdm(
-            total=steps, initial=at.step_in_epoch, desc=f"{stage.name} {epoch + 1}/{recipe.epochs}", disable=self.quiet or not self.fabric.is_global_zero,
-            leave=epoch + 1 == recipe.epochs, mininterval=0.5,
-        )  # fmt: skip
+            total=steps,
+            initial=at.step_in_epoch,
+            desc=f"{stage.name} {epoch + 1}/{recipe.epochs}",
+            disable=self.quiet or not self.fabric.is_global_zero,
+            leave=last,
+            mininterval=0.5,
+        )
         with bar:
             while at.step_in_epoch < steps:
                 row = self._train_step(stage, module, optimizer, store, sampler, rate)
@@ -209,7 +214,8 @@ class Trainer:
             share = plan.select(positions)
         images = store.images(share.rows).to(self.fabric.device)
         images = augment(images, share, recipe.augmentation, seed=self.seed, step=self.counters.step, positions=positions, total=total)
-        return share.to(self.fabric.device).with_images(images)
+        # Channels last: a quarter faster for narrow trunks on a CPU, and what mixed precision wants on a GPU.
+        return share.to(self.fabric.device).with_images(images.contiguous(memory_format=torch.channels_last))
 
     def _end_epoch(self, recipe: Recipe, steps: int, store: ImageStore, optimizer: Any) -> None:
         """Hooks, validation, best checkpoint, history."""

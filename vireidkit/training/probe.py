@@ -25,9 +25,15 @@ def behaviour_probe(
     store = store_for(recipe)
     labels = dataset.labels(recipe.train_on)
     sampler = IdentitySampler(
-        store.table, labels, identities=recipe.identities, per_modality=recipe.per_modality, views=recipe.views, replacement=recipe.replacement,
-        seed=seed, steps_per_epoch=recipe.steps_per_epoch,
-    )  # fmt: skip
+        store.table,
+        labels,
+        identities=recipe.identities,
+        per_modality=recipe.per_modality,
+        views=recipe.views,
+        replacement=recipe.replacement,
+        seed=seed,
+        steps_per_epoch=recipe.steps_per_epoch,
+    )
     optimizer = build_optimizer(method.parameter_groups(), recipe)
     method.on_stage_start(stage)
     found = []

@@ -1,0 +1,218 @@
+"""Exercises: right answers in every form are right, typical wrong ones get the hint that fits, nothing raises."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from vireidkit import exercises
+from vireidkit.errors import SettingError
+from vireidkit.evaluation.gallery import camera_rule
+
+AP = (1 + 2 / 3 + 3 / 6) / 3
+RIGHT = {
+    "00-direction": ["a", "A", " a) ", "(a)", "ir2vis"],
+    "00-open-set": [0, 0.0, np.int64(0), "0", torch.tensor(0)],
+    "01-channel-mean": [
+        [0.0741, 0.2052, 0.4265],
+        (0.07, 0.21, 0.43),
+        np.array([0.0741, 0.2052, 0.4265], dtype=np.float32),
+        torch.tensor([[0.0741], [0.2052], [0.4265]]),
+        "0.074, 0.205, 0.426",
+    ],
+    "01-same-grey": ["red and green", ["green", "red"], ("Red", "Green"), {"red", "green"}, "green, red"],
+    "02-batch-size": [96, 96.0, "96", np.int32(96), lambda p, k, views: p * k * (views + 1), lambda p, k, views: p * k * views + p * k],
+    "02-triplet-by-hand": [0.9741, "0.97", np.float16(0.974), math.log(1 + math.exp(0.5)), torch.tensor([1 + math.exp(0.5)]).log()],
+    "02-weighted-positive": [1.5752, Decimal("1.575"), "1.58"],
+    "03-ap-by-hand": [AP, 0.72, "0.722", "13/18", "72.2 %", Fraction(13, 18), np.float32(AP), torch.tensor(AP), np.array([AP])],
+    "03-minp-by-hand": [3 / 7, "3/7", 0.43, "0,43", torch.tensor([3 / 7], dtype=torch.float64)],
+    "03-identity-cmc": [4, "4", 4.0, np.uint8(4)],
+    "03-trial-noise": [0.608, 0.61, "0.61", 1.36 * math.sqrt(2 / 10)],
+    "04-lying-projection": ["c", "C)", "the trustworthiness: are neighbours in the picture neighbours among the descriptors"],
+    "04-mixing": [0.375, 0.3755, "37.5 %", "3/8", Fraction(3, 8)],
+    "05-camera-rule": [[1, 2, 5], (5, 1, 2), {1, 2, 5}, np.array([1, 2, 5]), torch.tensor([1, 2, 5]), pd.Series([1, 2, 5]), "1, 2, 5"],
+    "05-rank-after-rule": [2, "2", np.int64(2)],
+}  # fmt: skip
+
+CLOSE_BUT_WRONG = [
+    ("00-direction", "b", "the other way round"),
+    ("00-direction", "c", "would have to be infrared"),
+    ("00-direction", 1, "answer with one of the letters a, b, c"),
+    ("00-open-set", 50, "number of people in the test"),
+    ("00-open-set", 225, "number of people in training"),
+    ("01-channel-mean", [0.5, 0.5, 0.5], "that is the pixel in 0..1"),
+    ("01-channel-mean", [0.07, 0.07, 0.07], "not equal: every channel"),
+    ("01-channel-mean", 0.07, "not equal: every channel"),
+    ("01-channel-mean", [(128 - m) / s for m, s in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))], "divide by 255 first"),
+    ("01-channel-mean", [2.19, 2.24, 2.23], "subtract the mean first"),
+    ("01-channel-mean", [0.1, 0.2], "three numbers are expected"),
+    ("01-same-grey", ["green", "navy"], "equal numbers in different channels"),
+    ("01-same-grey", ["red", "blue"], "their lightness differs: blue 26, red 60"),
+    ("01-same-grey", "red", "two of red, green"),
+    ("02-batch-size", 128, "both modalities have two views"),
+    ("02-batch-size", 64, "comes in more than one"),
+    ("02-batch-size", 32, "infrared half alone"),
+    ("02-batch-size", 95.9, "too low"),
+    ("02-batch-size", lambda p, k, views: 2 * p * k, "for f(8, 4, 2): that is one view"),
+    ("02-batch-size", lambda p, k, views: p * k * 3, "for f(8, 4, 1):"),
+    ("02-batch-size", lambda p: p, "TypeError"),
+    ("02-triplet-by-hand", 0.4741, "the sign turned"),
+    ("02-triplet-by-hand", 0.8, "hinge with a margin"),
+    ("02-triplet-by-hand", 0.5, "the difference alone"),
+    ("02-triplet-by-hand", 1.6487, "exp of the difference"),
+    ("02-triplet-by-hand", 2.6487, "logarithm is missing"),
+    ("02-triplet-by-hand", 1.4053, "base 2"),
+    ("02-triplet-by-hand", 0.423, "base 10"),
+    ("02-weighted-positive", 1.0, "plain mean"),
+    ("02-weighted-positive", 2, "hardest positive"),
+    ("02-weighted-positive", 1.7311, "the anchor itself is among its positives"),
+    ("02-weighted-positive", 0.4248, "sign of the negatives"),
+    ("02-weighted-positive", 17.4964, "divided by their sum"),
+    ("03-ap-by-hand", 0.6778, "trapezoid"),
+    ("03-ap-by-hand", 2.1667, "a mean is asked, not a sum"),
+    ("03-ap-by-hand", 0.3095, "not by the length of the list"),
+    ("03-ap-by-hand", 0.5707, "only the places of matches count"),
+    ("03-ap-by-hand", 3 / 7, "end of the list"),
+    ("03-ap-by-hand", 0.5, "the INP"),
+    ("03-ap-by-hand", 1.0, "first match only"),
+    ("03-ap-by-hand", 72.2, "in percent"),
+    ("03-minp-by-hand", 7 / 3, "upside down"),
+    ("03-minp-by-hand", 3 / 8, "not by the length"),
+    ("03-minp-by-hand", 1 / 7, "count all matches"),
+    ("03-minp-by-hand", 0.5, "INP looks at the last"),
+    ("03-minp-by-hand", (1 / 2 + 2 / 3 + 3 / 7) / 3, "average precision"),
+    ("03-identity-cmc", 7, "rank among pictures"),
+    ("03-identity-cmc", 3, "ranks count from 1"),
+    ("03-trial-noise", 0.43, "sqrt(2) times as much"),
+    ("03-trial-noise", 1.36, "noise of one trial"),
+    ("03-trial-noise", 0.136, "square root of the number of trials"),
+    ("03-trial-noise", 1.923, "two single trials"),
+    ("03-trial-noise", 0.272, "sqrt(2/10), not 2/10"),
+    ("04-lying-projection", "a", "pushes clouds apart"),
+    ("04-lying-projection", "b", "density"),
+    ("04-lying-projection", "d", "repeat exactly and be wrong"),
+    ("04-lying-projection", "e", "one of the letters"),
+    ("04-mixing", 0.5, "equally many"),
+    ("04-mixing", 0.25, "what a visible image sees"),
+    ("04-mixing", 0.75, "what an infrared image sees"),
+    ("04-mixing", 0.625, "share of the same modality"),
+    ("04-mixing", 0.1875, "both directions"),
+    ("05-camera-rule", [1], "does not ask for the identity"),
+    ("05-camera-rule", [2, 3, 6], "count from 0"),
+    ("05-camera-rule", [0, 1, 3], "must stay"),
+    ("05-camera-rule", 2, "2 is the camera"),
+    ("05-camera-rule", [], "none would leave the room"),
+    ("05-camera-rule", [0, 4], "shares a room"),
+    ("05-rank-after-rule", 1, "without the rule"),
+    ("05-rank-after-rule", 3, "other people of camera 2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "answer"), [(name, answer) for name, answers in RIGHT.items() for answer in answers])
+def test_right_answers_are_right(capsys, name, answer):
+    assert exercises.check(name, answer) is True
+    said = capsys.readouterr().out
+    assert said.startswith("Right. ") and exercises.find(name).right in said
+
+
+@pytest.mark.parametrize(("name", "answer", "hint"), CLOSE_BUT_WRONG)
+def test_typical_mistakes_get_their_hint(capsys, name, answer, hint):
+    assert exercises.check(name, answer) is False
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ") and hint in said and said.count("\n") == 1
+
+
+def test_every_exercise_is_tested_and_every_mistake_known_to_it():
+    assert set(RIGHT) == set(exercises.names())
+    assert {name for name, _, _ in CLOSE_BUT_WRONG} == set(exercises.names())
+
+
+class Hostile:
+    """An answer that breaks whoever looks at it."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("no")
+
+    def __iter__(self):
+        raise RuntimeError("no")
+
+
+NONSENSE = [None, True, "", "?", "1/0", float("nan"), float("inf"), -3, 10**400, 1j, [], {}, {"a": 1}, [None], object(), Hostile(), len]
+NONSENSE += [np.zeros((2, 2)), torch.zeros(0), torch.ones(3, dtype=torch.bool), pd.DataFrame(), exercises]
+
+
+@pytest.mark.parametrize("name", list(RIGHT))
+def test_no_answer_raises(capsys, name):
+    for answer in NONSENSE:
+        assert exercises.check(name, answer) is False
+        assert capsys.readouterr().out.startswith("Not yet: ")
+
+
+@pytest.mark.parametrize("call", [exercises.hint, exercises.question, exercises.given, lambda name: exercises.check(name, 1)])
+def test_unknown_names_list_the_known(call):
+    with pytest.raises(SettingError, match=r"unknown exercise '03-ap-by-hnd' \(did you mean '03-ap-by-hand'\?\); known: 00-direction, "):
+        call("03-ap-by-hnd")
+
+
+@pytest.mark.parametrize("name", list(RIGHT))
+def test_every_exercise_explains_itself(capsys, name):
+    exercises.question(name)
+    exercises.hint(name)
+    said = capsys.readouterr().out
+    assert "?" in said and "Hint: " in said and exercises.given(name) is not None
+    assert list(inspect.signature(exercises.find(name).judge).parameters) == ["answer"]
+
+
+def test_given_can_be_changed_without_changing_the_question():
+    room = exercises.given("05-camera-rule")
+    room["camera"] = 1
+    assert exercises.check("05-camera-rule", [1, 2, 5])
+    room = exercises.given("05-camera-rule")
+    assert np.flatnonzero(camera_rule([3], room["camera"], [(3, 2)])[0]).tolist() == [1, 2, 5]
+
+
+def test_new_exercises_are_one_decorator(capsys):
+    @exercises.exercise("test-own", question="One?", hint="One.", right="Yes.")
+    def own(answer: object) -> str:
+        return "" if answer == 1 else "take one."
+
+    assert exercises.check("test-own", 1) and not exercises.check("test-own", 2)
+    assert "Not yet: take one." in capsys.readouterr().out
+    with pytest.raises(ValueError, match="exists already"):
+
+        @exercises.exercise("test-own", question="", hint="", right="")
+        def other(answer: object) -> str:
+            return ""
+
+    from vireidkit.exercises import registry
+
+    del registry._EXERCISES["test-own"]
+
+
+def test_mixing_exercise_means_what_the_analysis_measures():
+    """Descriptors that know nothing of the modality mix as the exercise says."""
+    from vireidkit.analysis.gap import modality_mixing
+
+    shares = exercises.given("04-mixing")
+    modality = np.repeat(["visible", "infrared"], [shares["visible"], shares["infrared"]])
+    found = [modality_mixing(np.random.default_rng(seed).normal(size=(len(modality), 8)), modality, k=10) for seed in range(5)]
+    assert exercises.check("04-mixing", np.mean(found))
+
+
+def test_triplet_exercise_means_what_the_loss_computes():
+    """The soft-margin triplet of the package on a line: the anchor of the exercise is its first row."""
+    from vireidkit.losses import batch_hard_triplet
+
+    features = torch.tensor([[0.0], [1.2], [-0.7]], dtype=torch.float64)
+    loss = batch_hard_triplet(features, torch.tensor([0, 0, 1]), None)
+    # Anchors: 0 -> (1.2, 0.7), 1.2 -> (1.2, 1.9); the lonely third has only itself as a positive, at distance 0.
+    terms = [math.log1p(math.exp(gap)) for gap in (1.2 - 0.7, 1.2 - 1.9, 0 - 0.7)]
+    assert float(loss) == pytest.approx(sum(terms) / 3, abs=1e-4)
+    assert exercises.check("02-triplet-by-hand", terms[0])

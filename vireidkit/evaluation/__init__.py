@@ -1,0 +1,31 @@
+"""Evaluation: features, protocols, ranking metrics, scores."""
+
+from vireidkit.evaluation import bands, sysu  # register their protocols
+from vireidkit.evaluation.features import Features, extract_features, modality_codes, random_features, raw_pixel_features
+from vireidkit.evaluation.metrics import RankMetrics, rank_metrics
+from vireidkit.evaluation.protocols import Protocol, Trial, get_protocol, list_protocols, register_protocol
+from vireidkit.evaluation.scores import METRICS, Scores, chance_scores, evaluate, read_scores, score_trial, write_scores
+
+__all__ = [
+    "METRICS",
+    "Features",
+    "Protocol",
+    "RankMetrics",
+    "Scores",
+    "Trial",
+    "bands",
+    "chance_scores",
+    "evaluate",
+    "extract_features",
+    "get_protocol",
+    "list_protocols",
+    "modality_codes",
+    "random_features",
+    "rank_metrics",
+    "raw_pixel_features",
+    "read_scores",
+    "register_protocol",
+    "score_trial",
+    "sysu",
+    "write_scores",
+]

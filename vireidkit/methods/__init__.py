@@ -1,0 +1,20 @@
+"""Methods: one paper a file, each a network with its objective and recipes. Importing this package registers them all."""
+
+from vireidkit.methods import agw  # registers itself
+from vireidkit.methods.base import Method
+from vireidkit.methods.recipe import Progress, Recipe, Stage
+from vireidkit.methods.registry import build_method, get_recipe, list_methods, method_class, register, with_overrides
+
+__all__ = [
+    "Method",
+    "Progress",
+    "Recipe",
+    "Stage",
+    "agw",
+    "build_method",
+    "get_recipe",
+    "list_methods",
+    "method_class",
+    "register",
+    "with_overrides",
+]

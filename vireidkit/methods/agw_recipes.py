@@ -1,0 +1,100 @@
+"""How AGW is trained: one recipe for each (data set, profile)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vireidkit.data.augmentation import Augmentation
+from vireidkit.methods.recipe import Recipe
+
+# Stands for ResNet-50 where no GPU is: D = 128. Nothing is loaded, so the trunk learns at the full rate.
+SMALL_TRUNK = {"trunk": "resnet18", "width": 0.25, "imagenet": None, "trunk_lr_factor": 1.0}
+
+SYSU_PAPER = Recipe(
+    source="AGW's released code (grade: code). CAJ's: augmentation=caj triplet=squared-difference epochs=100",
+    expects="published, all-search single-shot: Rank-1 47.50, mAP 47.65, mINP 35.30 (README of the released code); ours not measured",
+    takes="not measured; needs a GPU (one CPU core trains 1.7 images/s)",
+    image_size=(288, 144),
+    train_on="train+validation",  # 395 identities, as published; no validation identity is left to choose a checkpoint by
+    identities=8,
+    per_modality=4,
+    replacement=True,
+    augmentation=Augmentation(),
+    optimizer="sgd",
+    lr=0.1,  # of neck and classifier; everything else learns at a tenth of it
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=5e-4,
+    schedule=((0, 1.0), (20, 0.1), (50, 0.01)),
+    warmup_epochs=10,
+    epochs=81,
+    validate_every=0,
+    settings={"imagenet": "download"},
+)
+
+TWILIGHT_STUDY = Recipe(
+    source="ours: AGW's losses and batch on a quarter-width ResNet-18 from scratch",
+    expects="not measured",
+    takes="about 3 minutes on two CPU cores",
+    image_size=(128, 64),
+    identities=8,
+    per_modality=4,
+    augmentation=Augmentation(padding=4),  # the same share of the picture as 10 pixels of 288
+    optimizer="sgd",
+    lr=0.05,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=5e-4,
+    schedule=((0, 1.0), (12, 0.1), (16, 0.01)),
+    warmup_epochs=2,
+    epochs=18,
+    steps_per_epoch=56,
+    validate_every=3,
+    settings=SMALL_TRUNK,
+)
+
+TWILIGHT_COMPARE = replace(
+    TWILIGHT_STUDY,
+    takes="about 2 minutes of one CPU thread",
+    schedule=((0, 1.0), (5, 0.1), (7, 0.01)),
+    epochs=8,
+    steps_per_epoch=48,
+    validate_every=0,
+)
+
+TWILIGHT_SMOKE = replace(
+    TWILIGHT_STUDY,
+    source="ours: two short epochs that show that everything runs",
+    expects="close to chance",
+    takes="a few seconds on one CPU core",
+    image_size=(64, 32),
+    limit_identities=24,
+    augmentation=Augmentation(padding=2),
+    schedule=((0, 1.0),),
+    warmup_epochs=0,
+    epochs=2,
+    steps_per_epoch=6,
+    validate_every=1,
+)
+
+TWILIGHT_PAPER = replace(
+    SYSU_PAPER,
+    source="ours: AGW's full network and schedule on Twilight, from scratch because it must run offline",
+    expects="not measured",
+    takes="not measured; needs a GPU",
+    image_size=(256, 128),
+    train_on="train",
+    replacement=False,
+    augmentation=Augmentation(padding=9),
+    validate_every=10,
+    settings={"trunk_lr_factor": 1.0},
+)
+
+AGW_RECIPES = {
+    ("sysu-mm01", "paper"): SYSU_PAPER,
+    ("sysu-mm01", "smoke"): replace(TWILIGHT_SMOKE, replacement=True),
+    ("twilight", "paper"): TWILIGHT_PAPER,
+    ("twilight", "study"): TWILIGHT_STUDY,
+    ("twilight", "compare"): TWILIGHT_COMPARE,
+    ("twilight", "smoke"): TWILIGHT_SMOKE,
+}
