@@ -189,3 +189,17 @@ def test_extract_gives_a_method_features_between_epochs(tmp_path, monkeypatch):
     assert len(found) == 2
     assert features.shape[0] == len(labels) == len(modality) == 8 * 16
     assert labels.unique().tolist() == list(range(8)) and modality.bincount().tolist() == [64, 64]
+
+
+def test_untrained_weights_are_those_that_training_began_from(tmp_path, monkeypatch):
+    seen = {}
+
+    def watch(self, progress):
+        if progress.epoch == 0:
+            seen.update({name: value.clone() for name, value in self.state_dict().items()})
+
+    monkeypatch.setattr(method_class("tiny"), "on_epoch_start", watch)
+    run = train("tiny", "twilight", profile="smoke", out=tmp_path / "run", overrides=SMALL, quiet=True)
+    assert equal(seen, run.untrained().state_dict())
+    assert not equal(seen, run.method().state_dict())
+    assert run.untrained().origin == "random" and run.method().origin == "trained"

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from vireidkit.methods import Method, Recipe, register
 
-
 SMOKE = {"source": "ours", "expects": "not measured", "takes": "seconds", "image_size": (32, 16)}
 SMOKE |= {"limit_identities": 8, "identities": 4, "per_modality": 2}
 

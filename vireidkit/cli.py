@@ -27,17 +27,18 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 def list_command() -> None:
     """Methods, data sets, and the recipes that are defined for them."""
     from vireidkit.data import list_datasets
-    from vireidkit.methods import list_methods, method_class
+    from vireidkit.methods import list_methods, list_recipes, method_class
 
     typer.echo("methods")
     for name in list_methods():
         cls = method_class(name)
         typer.echo(f"  {name:<10} {cls.title or name}  [{cls.grade}]  {cls.paper}".rstrip())
-        for dataset, profile in sorted(cls.recipes):
-            typer.echo(f"             {dataset:<12} {profile:<8} {cls.recipes[dataset, profile].takes}")
     typer.echo("data sets")
     for name in list_datasets():
         typer.echo(f"  {name}")
+    typer.echo("recipes")
+    for own in list_recipes().to_dict("records"):
+        typer.echo(f"  {own['method']:<10} {own['data set']:<12} {own['profile']:<8} {own['cost']}")
 
 
 @app.command("train")

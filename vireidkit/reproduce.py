@@ -75,7 +75,7 @@ def environment_report(seed: int, dataset: Any = None, device: str = "cpu") -> A
         device: what the notebook computes on, as torch names it.
 
     Returns:
-        A pandas table of two columns. Showing it also leaves the same facts in the run record.
+        A pandas table, one row a fact. Showing it also leaves the same facts in the run record.
     """
     import pandas as pd
     import torch
@@ -87,7 +87,8 @@ def environment_report(seed: int, dataset: Any = None, device: str = "cpu") -> A
     if dataset is not None:
         facts |= {"data set": f"{dataset.title} ({dataset.name})", "fingerprint": dataset.fingerprint}
     display({"text/plain": f"commit {facts['commit']}, seed {seed}"}, raw=True, metadata={METADATA: {"environment": facts}})
-    return pd.DataFrame({"what": list(facts), "value": [str(value) for value in facts.values()]})
+    facts |= {"fingerprint": dataset.fingerprint[:16]} if dataset is not None else {}  # enough to compare by eye
+    return pd.DataFrame({"value": [str(value) for value in facts.values()]}, index=pd.Index(list(facts), name="what"))
 
 
 # --- what a finished notebook holds ---------------------------------------------------------------------------------------------------

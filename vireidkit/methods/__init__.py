@@ -3,7 +3,7 @@
 from vireidkit.methods import agw  # registers itself
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
-from vireidkit.methods.registry import build_method, get_recipe, list_methods, method_class, register, with_overrides
+from vireidkit.methods.registry import build_method, get_recipe, list_methods, list_recipes, method_class, register, with_overrides
 
 __all__ = [
     "Method",
@@ -14,6 +14,7 @@ __all__ = [
     "build_method",
     "get_recipe",
     "list_methods",
+    "list_recipes",
     "method_class",
     "register",
     "with_overrides",

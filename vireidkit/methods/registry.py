@@ -9,6 +9,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+import pandas as pd
+
 from vireidkit.errors import SettingError
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import PROFILES, Recipe
@@ -75,6 +77,17 @@ def get_recipe(method: str, dataset: str, profile: str | None = None) -> Recipe:
         defined = ", ".join(f"{d} {p}" for d, p in sorted(cls.recipes)) or "none"
         raise SettingError(f"method {method!r} has no recipe for data set {dataset!r} at profile {profile!r}; defined: {defined}")
     return cls.recipes[dataset, profile]
+
+
+def list_recipes(dataset: str | None = None) -> pd.DataFrame:
+    """Every defined recipe, of one data set or of all: columns method, grade, data set, profile, cost, expects; one row a recipe."""
+    rows = [
+        {"method": name, "grade": _METHODS[name].grade, "data set": data, "profile": profile, "cost": own.takes, "expects": own.expects}
+        for name in list_methods()
+        for (data, profile), own in sorted(_METHODS[name].recipes.items())
+        if dataset in (None, data)
+    ]
+    return pd.DataFrame(rows, columns=["method", "grade", "data set", "profile", "cost", "expects"])
 
 
 def with_overrides(method: str, recipe: Recipe, overrides: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:

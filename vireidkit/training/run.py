@@ -20,7 +20,7 @@ from vireidkit.errors import CheckpointError, KitError, SettingError
 from vireidkit.files import read_json, write_json
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Recipe
-from vireidkit.methods.registry import build_method
+from vireidkit.methods.registry import build_method, get_recipe, with_overrides
 from vireidkit.training.checkpoint import find_checkpoint, load_weights
 from vireidkit.training.history import read_history
 
@@ -68,14 +68,21 @@ class Run:
             CheckpointError: no such checkpoint, or a damaged one.
         """
         path = find_checkpoint(self.path / "checkpoint", checkpoint or self.best_checkpoint())
-        method = self.untrained()
+        method = self._network()
         load_weights(path, method)
         return method.eval()
 
     def untrained(self) -> Method:
-        """The same network with the weights that training began from."""
-        method = build_method(self.info["method"], self.info["num_identities"], seed=self.info["seed"], **self.info["settings"])
+        """The same network with the weights that training began from (loading pretrained ones where the run did)."""
+        method = self._network()
+        recipe = get_recipe(self.info["method"], self.info["dataset"], self.info["profile"])
+        recipe, _ = with_overrides(self.info["method"], recipe, self.info["overrides"])
+        method.on_stage_start(next(iter(method.stages(recipe))))
         return method.eval()
+
+    def _network(self) -> Method:
+        """The run's network as it is built."""
+        return build_method(self.info["method"], self.info["num_identities"], seed=self.info["seed"], **self.info["settings"])
 
     @property
     def image_size(self) -> tuple[int, int]:

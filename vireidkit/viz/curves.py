@@ -302,7 +302,8 @@ def seed_and_trial_spread(table: pd.DataFrame, *, metric: str = "rank1", title: 
     within = seeds["std"].mean()
     fig = new_figure(3.9)
     left, right = fig.subplots(1, 2, sharey=True, width_ratios=(1, 2))
-    left.plot(np.zeros(len(seeds)), seeds["mean"], "D", color=OKABE_ITO["green"], markersize=7, alpha=0.8)
+    aside = np.linspace(-0.25, 0.25, len(seeds)) if len(seeds) > 1 else [0.0]  # equal means must not hide each other
+    left.plot(aside, seeds["mean"], "D", color=OKABE_ITO["green"], markersize=7, alpha=0.8)
     left.axhline(seeds["mean"].mean(), color=FAINT, linewidth=1.2, linestyle="--")
     left.set(xlim=(-1, 1), xticks=[], ylabel=f"{metric_name(metric)} (%)", title="between training seeds")
     left.set_xlabel(

@@ -162,6 +162,7 @@ def precision_figure(answers: pd.DataFrame, image_of: ImageOf, *, query_row: int
             centres[column],
             y + height + 0.05,
             f"{entry.hits}/{entry.rank} = {entry.precision:.2f}",
+            size=7.5,
             weight="bold" if entry.correct else "normal",
         )
     if query_row is not None:

@@ -161,10 +161,10 @@ def wrapped(text: str, points: float, size: float = LABEL, weight: str = "normal
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Width of one line in points."""
     font = get_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
-    font.set_size(size, 72)
+    # Measured ten times too large, so that the rounding of letters to pixels does not count; FreeType counts in 1/64 pixel.
+    font.set_size(size, 720)
     font.set_text(text, 0.0)
-    # FreeType counts in 1/64 of a point at 72 dpi.
-    return font.get_width_height()[0] / 64
+    return font.get_width_height()[0] / 640
 
 
 def percent(value: float, digits: int = 0) -> str:
