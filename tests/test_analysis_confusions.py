@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vireidkit.analysis import breakdown, shared_traits
+from vireidkit.analysis import attraction, breakdown, shared_traits
 
 
 def queries_of(rows: list[tuple[int, int, int, int]]) -> pd.DataFrame:
@@ -74,3 +74,12 @@ def test_shared_traits_of_random_mistakes_are_near_chance() -> None:
 def test_shared_traits_without_a_failure_are_unknown() -> None:
     found = shared_traits(QUERIES[QUERIES["first_hit"] == 1], PEOPLE, ["top"])
     assert found[["mistaken", "anybody", "difference", "low", "high"]].isna().all(axis=None)
+
+
+def test_attraction_counts_by_hand() -> None:
+    """Failures: 1 taken for 2, 3 taken for 1 twice. Nobody was taken for 3 or 4."""
+    assert attraction(QUERIES, top=1).to_dict() == pytest.approx({"failures": 3, "top share": 2 / 3, "never taken": 0.5})
+    assert attraction(QUERIES, top=5)["top share"] == 1
+    none = attraction(QUERIES[QUERIES["first_hit"] == 1])
+    assert none["failures"] == 0
+    assert none[["top share", "never taken"]].isna().all()

@@ -32,6 +32,8 @@ SETTINGS = {
 }
 PROMPT = ".jp-CodeCell .jp-InputPrompt"
 STARTED = f"Array.from(document.querySelectorAll('{PROMPT}')).some(prompt => /[0-9*]/.test(prompt.textContent))"
+IDLE = "/[|] Idle/.test(document.body.innerText)"
+SHOWN = "document.querySelector('.widget-html img') || /model not found/.test(document.body.innerText)"
 DONE = f"Array.from(document.querySelectorAll('{PROMPT}')).every(prompt => /[0-9]/.test(prompt.textContent))"
 
 
@@ -44,7 +46,8 @@ class Lab:
 
     @property
     def page(self) -> str:
-        return f"http://127.0.0.1:{self.port}/lab/tree/browse.ipynb?token={self.token}&reset"
+        # Without "&reset": it makes JupyterLab connect to the kernel twice, and only the first connection of a page serves widgets.
+        return f"http://127.0.0.1:{self.port}/lab/tree/browse.ipynb?token={self.token}"
 
     def answers(self) -> bool:
         """Whether the server is up."""
@@ -100,20 +103,33 @@ def accept_dialogs(page: Any) -> None:
 
 
 def run_all(page: Any) -> None:
-    """Run → Run All Cells, again when the first click is ignored, and wait until every cell has its number."""
+    """Run → Run All Cells once the kernel is idle, again when the click is ignored, and wait until every cell has its number."""
     from playwright.sync_api import TimeoutError as Late
 
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=40_000)
+    page.wait_for_function(IDLE, timeout=40_000)
     for _ in range(4):
         accept_dialogs(page)
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
         page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
         try:
-            page.wait_for_function(STARTED, timeout=6000)
+            page.wait_for_function(STARTED, timeout=4000)
             break
         except Late:
             continue
-    page.wait_for_function(DONE, timeout=60_000)
+    page.wait_for_function(DONE, timeout=40_000)
+
+
+def show_widget(page: Any, url: str) -> None:
+    """Open the notebook and run it. On a slow start JupyterLab may connect to a kernel twice and lose the widgets; then once more."""
+    page.goto(url)
+    for _ in range(3):
+        run_all(page)
+        page.wait_for_function(SHOWN, timeout=20_000)
+        if page.locator(".widget-html img").count():
+            return
+        page.reload()
+    pytest.fail(f"the widget did not appear: {page.locator('.jp-OutputArea-output').all_inner_texts()}")
 
 
 def shown_query(page: Any) -> int:
@@ -127,9 +143,7 @@ def test_the_slider_moves_the_query_and_the_next_cell_knows(browser: Any, lab: L
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     try:
-        page.goto(lab.page)
-        run_all(page)
-        page.wait_for_selector(".jp-OutputArea .widget-html img", timeout=30_000)
+        show_widget(page, lab.page)
         first = shown_query(page)
         alt = page.locator(".widget-html img").get_attribute("alt")
         assert f"query {first} of person" in alt

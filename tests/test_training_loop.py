@@ -203,3 +203,16 @@ def test_untrained_weights_are_those_that_training_began_from(tmp_path, monkeypa
     assert equal(seen, run.untrained().state_dict())
     assert not equal(seen, run.method().state_dict())
     assert run.untrained().origin == "random" and run.method().origin == "trained"
+
+
+def test_a_run_in_double_precision_validates_evaluates_and_resumes(tmp_path, monkeypatch):
+    options = {"profile": "smoke", "overrides": SMALL, "quiet": True, "precision": "64-true"}
+    run = train("tiny", "twilight", out=tmp_path / "run", **options)
+    assert weights(run)["head.weight"].dtype == torch.float64
+    assert run.history()["validation.map"].notna().sum() == 2
+    assert evaluate_run(run, ["ir2vis"])["ir2vis"].mean["map"] > 0
+    monkeypatch.setattr(method_class("tiny"), "on_epoch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(TrainingStopped):
+        train("tiny", "twilight", out=tmp_path / "stopped", **options)
+    monkeypatch.undo()
+    assert equal(weights(run), weights(train("tiny", "twilight", out=tmp_path / "stopped", resume=True, **options)))

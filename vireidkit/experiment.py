@@ -26,6 +26,10 @@ from vireidkit.training.loop import Extraction, Validation
 from vireidkit.training.run import peak_memory_mb
 
 
+# lightning-fabric's precisions in which the weights themselves are kept.
+TRUE_PRECISION = {"64-true": torch.float64, "32-true": torch.float32, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+
+
 def train(
     method: str,
     dataset: str,
@@ -107,8 +111,10 @@ def _plan(
 def _trainer(plan: _Plan, run: Run, fabric: Fabric, quiet: bool) -> Trainer:
     """The network with its starting weights, and everything that the loop needs."""
     record, data, recipe = plan.record, plan.data, plan.recipe
+    method = build_method(record["method"], record["num_identities"], seed=record["seed"], **plan.settings)
     return Trainer(
-        method=build_method(record["method"], record["num_identities"], seed=record["seed"], **plan.settings),
+        # Already in the precision of training, so that a checkpoint is taken up again without being rounded.
+        method=method.to(TRUE_PRECISION.get(run.info["precision"])),
         dataset=data,
         recipe=recipe,
         seed=record["seed"],

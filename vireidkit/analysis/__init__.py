@@ -1,7 +1,7 @@
 """Analysis: features and tables in, tables out."""
 
 from vireidkit.analysis.answers import first_answers
-from vireidkit.analysis.confusions import breakdown, shared_traits
+from vireidkit.analysis.confusions import attraction, breakdown, shared_traits
 from vireidkit.analysis.distances import GROUPS, pair_distances, separation
 from vireidkit.analysis.gap import band_distance, gap_numbers, modality_mixing
 from vireidkit.analysis.luck import choose_the_best, scores_by_identity
@@ -15,6 +15,7 @@ __all__ = [
     "GROUPS",
     "ORDERS",
     "Projection",
+    "attraction",
     "band_brightness",
     "band_distance",
     "breakdown",

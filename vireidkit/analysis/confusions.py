@@ -47,6 +47,23 @@ def _ends(people: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def attraction(queries: pd.DataFrame, *, top: int = 5) -> pd.Series:
+    """How unevenly wrong first places fall on people: the sign of hubs. Compare with a ranking by lot, which is uneven too.
+
+    Args:
+        queries: ``query_table``; top: how many of the most attractive people are counted together.
+
+    Returns:
+        ``failures`` (valid queries whose first image is wrong), ``top share`` (of these, how many went to the ``top`` people who got
+        most), ``never taken`` (share of the asking people who got none); shares 0-1, NaN without a failure.
+    """
+    failed = queries[queries["valid"] & (queries["first_hit"] > 1)]
+    taken = failed["wrong_identity"].value_counts()
+    people = queries["identity"].unique()
+    shares = (taken.head(top).sum() / len(failed), np.mean(~np.isin(people, taken.index))) if len(failed) else (np.nan, np.nan)
+    return pd.Series({"failures": float(len(failed)), "top share": shares[0], "never taken": shares[1]}, dtype=np.float64)
+
+
 def shared_traits(
     queries: pd.DataFrame, people: pd.DataFrame, traits: Sequence[str], *, resamples: int = 2000, seed: int = 0
 ) -> pd.DataFrame:

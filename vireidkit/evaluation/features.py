@@ -225,10 +225,12 @@ def _evaluating(method: nn.Module, device: torch.device | str | None) -> Iterato
 
 def _embed(method: Method, images: Tensor, codes: Tensor, device: torch.device) -> Tensor:
     """Descriptors of one batch; uint8 (B, H, W, 3) -> float32 (B, D) on the CPU."""
-    pictures, codes = normalise(images.to(device)), codes.to(device)  # (B, 3, H, W)
+    # A network trained at 64-true or bf16-true takes pictures of its own precision.
+    dtype = next((value.dtype for value in method.parameters() if value.is_floating_point()), torch.float32)
+    pictures, codes = normalise(images.to(device)).to(dtype), codes.to(device)  # (B, 3, H, W)
     found = method.embed(pictures, codes).float()
     if method.flip_average:
-        mirrored = method.embed(pictures.flip(3), codes).float()
+        mirrored = method.embed(pictures.flip(-1), codes).float()
         if method.metric == "cosine":
             found = F.normalize(F.normalize(found, dim=1) + F.normalize(mirrored, dim=1), dim=1)
         else:
