@@ -337,6 +337,9 @@ def test_distances_say_how_often_the_same_person_is_closer() -> None:
         for patches in axes.containers:
             assert sum(patch.get_height() for patch in patches) == pytest.approx(100)
     assert "within near-infrared" in title_of(fig)
+    assert fig.axes[0].get_xlabel().startswith("cosine distance")
+    far = viz.distance_histograms(pair_distances(small_features(metric="euclidean")))
+    assert far.axes[0].get_xlabel().startswith("euclidean distance")
     assert len(viz.distance_histograms(pairs[pairs["group"] == "across bands"]).axes) == 1
     with pytest.raises(ValueError, match="found none"):
         viz.distance_histograms(pairs[:0])

@@ -25,7 +25,7 @@ def pair_distances(
         across_cameras: leave out pairs from one camera, whose shared background makes them alike.
 
     Returns:
-        Columns ``group`` (see ``GROUPS``), ``same`` (bool), ``distance``.
+        Columns ``group`` (see ``GROUPS``), ``same`` (bool), ``distance``; ``attrs["metric"]`` names the metric.
     """
     table = features.table if table is None else table
     metric = getattr(features, "metric", "cosine")
@@ -47,7 +47,9 @@ def pair_distances(
             # Between vectors of length 1, half the squared Euclidean distance is 1 - cosine.
             distance = squared / 2 if metric == "cosine" else np.sqrt(squared)
             found.append(pd.DataFrame({"group": group, "same": same, "distance": distance}))
-    return pd.concat(found, ignore_index=True)
+    pairs_found = pd.concat(found, ignore_index=True)
+    pairs_found.attrs["metric"] = metric
+    return pairs_found
 
 
 def separation(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -16,20 +16,20 @@ from vireidkit.viz.style import OKABE_ITO, RIGHT, finish, many, new_figure, perc
 
 @styled
 def distance_histograms(
-    pairs: pd.DataFrame, *, metric: str = "cosine", bands: Sequence[str] = MODALITIES, bins: int = 40, title: str | None = None
+    pairs: pd.DataFrame, *, metric: str | None = None, bands: Sequence[str] = MODALITIES, bins: int = 40, title: str | None = None
 ) -> Figure:
     """Distances of pairs of one person and of two people, one panel each within visible, within infrared and across.
 
     Args:
         pairs: ``pair_distances(features, table)``: columns group, same, distance.
-        metric: names the axis. bands: names of the two bands.
+        metric: names the axis; by default what the pairs were measured in. bands: names of the two bands.
 
     Raises:
         ValueError: no pair at all.
     """
     if len(pairs) == 0:
         raise ValueError("a distance figure needs pairs, found none")
-    told = separation(pairs)
+    told, metric = separation(pairs), metric or pairs.attrs.get("metric", "cosine")
     names = dict(zip(GROUPS, (f"within {bands[0]}", f"within {bands[1]}", "across bands"), strict=True))
     edges = np.linspace(*np.quantile(pairs["distance"], (0.0005, 0.9995)), bins + 1)
     edges[-1] = max(edges[-1], edges[0] + 1e-9)

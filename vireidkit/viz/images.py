@@ -40,9 +40,8 @@ def image_grid(
     cameras = table[["modality", "camera"]].drop_duplicates().sort_values(["modality", "camera"], ascending=[False, True])
     cells = _cells(table, people, cameras, per_cell)
     pictures = {row: picture_of(image_of(row)) for rows in cells.values() for row in rows}
-    shape = next(iter(pictures.values())).shape
     width = min(0.72, 7.9 / (len(cameras) * per_cell))
-    height = width * shape[0] / shape[1]
+    height = width * np.divide(*next(iter(pictures.values())).shape[:2])
     step_x, step_y = max(1.05, width * per_cell + 0.12), height + 0.1
     counts = f"{many(len(people), 'person', 'people')} before {many(len(cameras), 'camera')}"
     page = Page(
