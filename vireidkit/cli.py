@@ -63,6 +63,8 @@ def train_command(
     quiet: Quiet = False,
 ) -> None:
     """Train a method and leave a run folder with history, checkpoints and run.json."""
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
+
     from vireidkit.experiment import train
 
     run = train(
@@ -84,7 +86,7 @@ def train_command(
     info = run.info
     best = info.get("best_validation_map")
     chosen = f"; best validation mAP {100 * best:.1f} %" if best is not None else ""
-    typer.echo(f"{run.path}: {info['steps']} steps in {info['seconds']:.0f} s{chosen}")
+    rank_zero_only(typer.echo)(f"{run.path}: {info['steps']} steps in {info['seconds']:.0f} s{chosen}")
 
 
 @app.command("evaluate")

@@ -142,10 +142,10 @@ def _carry_out(run: Run, trainer: Trainer, resume: bool) -> Run:
             used = {"process_seconds": round(time.process_time() - began, 2), "peak_memory_mb": peak_memory_mb(trainer.fabric.device)}
             run.update(status=status, **used)
     if lead:
-        run.update(
-            seconds=counters.seconds, steps=counters.step, best_validation_map=counters.best_score if counters.best_score >= 0 else None
-        )
-    return run
+        best = counters.best_score if counters.best_score >= 0 else None
+        run.update(seconds=counters.seconds, steps=counters.step, best_validation_map=best)
+    trainer.fabric.barrier()  # the other processes read what the first has written
+    return open_run(run.path)
 
 
 def evaluate_run(
@@ -247,9 +247,8 @@ def make_fabric(device: str = "auto", devices: int = 1, precision: str = "32-tru
     accelerator = resolve_device(device).type
     strategy: Any = "auto"
     if devices > 1:
-        # A term of weight 0 leaves parameters unused; buffers agree by synchronised batch norm.
-        backend = "gloo" if accelerator == "cpu" else "nccl"
-        strategy = DDPStrategy(process_group_backend=backend, find_unused_parameters=True, broadcast_buffers=False)
+        # A term of weight 0 leaves parameters unused.
+        strategy = DDPStrategy(process_group_backend="gloo" if accelerator == "cpu" else "nccl", find_unused_parameters=True)
     try:
         fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
     except (ValueError, RuntimeError) as error:
