@@ -25,7 +25,6 @@ from vireidkit.training import Run, Trainer, open_run, resumable, run_record, st
 from vireidkit.training.loop import Extraction, Validation
 from vireidkit.training.run import peak_memory_mb
 
-
 # lightning-fabric's precisions in which the weights themselves are kept.
 TRUE_PRECISION = {"64-true": torch.float64, "32-true": torch.float32, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 

@@ -258,10 +258,7 @@ def run_notebook(
         KitError: no notebook there, or ``out`` cannot be written.
     """
     book, parameters = read_notebook(source), dict(parameters or {})
-    known = declared_parameters(book)
-    unknown = sorted(set(parameters) - set(known))
-    if unknown:
-        raise SettingError(f"{source.name} has no parameter {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    all_parameters = _merged(source.name, declared_parameters(book), parameters)
     target = _writable(out) / source.name
     for old in (target, target.with_suffix(".json")):
         old.unlink(missing_ok=True)
@@ -274,7 +271,7 @@ def run_notebook(
     run = NotebookRun(
         source.stem,
         target,
-        {**known, **parameters},
+        all_parameters,
         began.isoformat(timespec="seconds"),
         **cost,
         error=error,
@@ -282,6 +279,14 @@ def run_notebook(
     )
     write_json(target.with_suffix(".json"), {**asdict(run), "path": target.name, "status": "failed" if error else "finished"})
     return run
+
+
+def _merged(notebook: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A notebook's own parameters with those that are given instead."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise SettingError(f"{notebook} has no parameter {unknown[0]!r}; it has: {', '.join(known) or 'none'}")
+    return {**known, **given}
 
 
 def _left_behind(book: Mapping[str, Any], began: datetime) -> dict[str, Any]:

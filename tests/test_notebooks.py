@@ -1,0 +1,61 @@
+"""Every notebook runs at the smoke profile in a process of its own, and leaves what the index needs."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from trees import make_tree
+
+from vireidkit.pages import write_page
+from vireidkit.reproduce import NotebookRun, read_notebook, run_notebook
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NAMES = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
+# What each notebook must leave: named figures, and numbers with the range that they lie in whatever the network has learnt.
+LEAVES = {
+    "00_start_here": ({"first-look", "raw-pixel-ranks"}, {"raw_pixel_rank1", "chance_rank1"}),
+    "01_two_modalities": (set(), set()),
+    "02_train_a_baseline": (
+        {"batch", "training-curves", "triplet-ablation"},
+        {"ir2vis_rank1_chance", "ir2vis_rank1_raw_pixels", "ir2vis_rank1_agw", "ir2vis_map"},
+    ),
+    "03_evaluate": (set(), set()),
+    "04_see_the_gap": (set(), {"mixing_before", "mixing_no_gap"}),
+    "05_inspect_retrieval": (set(), {"found_first"}),
+}
+pytestmark = pytest.mark.notebook
+
+
+def execute(name: str, out: Path, **parameters: object) -> NotebookRun:
+    """Run a notebook at smoke with runs of its own; its error is the test's."""
+    own = {"profile": "smoke", "runs": str(out / "runs"), **parameters}
+    run = run_notebook(NOTEBOOKS / f"{name}.ipynb", out, own, cell_timeout=240, timeout=400)
+    assert run.succeeded, f"{name} failed in {run.error}"
+    return run
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_at_smoke_and_leaves_figures_numbers_and_a_page(name, tmp_path):
+    run = execute(name, tmp_path)
+    figures, numbers = LEAVES[name]
+    assert figures <= set(run.figures)
+    assert numbers <= set(run.numbers)
+    assert all(0 <= entry["value"] <= 1 for entry in run.numbers.values() if entry["unit"] == "share" and entry["value"] is not None)
+    assert run.figures, "a notebook without a named figure has no place on the index"
+    record = json.loads((tmp_path / f"{name}.json").read_text())
+    assert record["status"] == "finished" and record["parameters"]["profile"] == "smoke"
+    pictures = [o for c in read_notebook(run.path)["cells"] for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    assert pictures and all(len(o["metadata"]["image/png"]["alt"]) > 20 for o in pictures)
+    page = tmp_path / f"{name}.html"
+    write_page(run.path, page, source_folder=NOTEBOOKS)
+    fetched = re.findall(r"""(?:src|href)=["'](https?:)?//""", page.read_text(encoding="utf-8"))
+    assert not fetched, "a page must load nothing from the network"
+
+
+@pytest.mark.parametrize("name", NAMES[2:])
+def test_runs_on_a_tree_of_a_real_data_set_with_another_method(name, tmp_path, request):
+    splits = {"train": tuple(range(1, 11)), "validation": (11, 12), "test": tuple(range(13, 19))}
+    root = make_tree(tmp_path / "SYSU-MM01", splits=splits, size=(64, 32))
+    options = {"projection": "pca"} if name.startswith("04") else {}
+    execute(name, tmp_path / "out", dataset="sysu-mm01", data_root=str(root), allow_partial=True, **options)
