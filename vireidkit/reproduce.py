@@ -247,8 +247,7 @@ def run_notebook(
     A failing notebook raises nothing here: the returned run carries the error, and the executed part is kept.
 
     Args:
-        source: the notebook. It runs in its own folder, as it does in JupyterLab.
-        out: folder of the executed copy, made when missing.
+        source: the notebook, run in its own folder; out: folder of the executed copy, made when missing.
         parameters: values for names of the cell tagged ``parameters``.
         cell_timeout, timeout: seconds that one cell and the whole notebook may take.
         progress: show papermill's bar, one tick a cell.
@@ -267,13 +266,13 @@ def run_notebook(
     cost = {"wall_seconds": round(time.monotonic() - clock, 2), "process_seconds": round(usage.ru_utime + usage.ru_stime, 2)}
     executed = read_notebook(target) if target.exists() else book
     error = None if code == 0 else _failure(executed, log)
-    cost["peak_memory_mib"] = round(usage.ru_maxrss / 1024, 1)
     run = NotebookRun(
         source.stem,
         target,
         all_parameters,
         began.isoformat(timespec="seconds"),
         **cost,
+        peak_memory_mib=round(usage.ru_maxrss / 1024, 1),
         error=error,
         **_left_behind(executed, began),
     )
