@@ -16,6 +16,7 @@ from vireidkit.errors import CheckpointError, SettingError, TrainingError
 from vireidkit.experiment import evaluate_run, load_or_train, make_fabric, prepared_dataset, train, training_store
 from vireidkit.methods import Stage, build_method, get_recipe, list_methods, method_class
 from vireidkit.training import Trainer, TrainingStopped, find_checkpoint, open_run
+from vireidkit.training.probe import behaviour_probe
 
 HERE = Path(__file__).parent
 SMALL = {"epochs": 2, "steps_per_epoch": 4, "validate_every": 1}
@@ -216,3 +217,16 @@ def test_a_run_in_double_precision_validates_evaluates_and_resumes(tmp_path, mon
         train("tiny", "twilight", out=tmp_path / "stopped", **options)
     monkeypatch.undo()
     assert equal(weights(run), weights(train("tiny", "twilight", out=tmp_path / "stopped", resume=True, **options)))
+
+
+def test_the_behaviour_probe_repeats_and_notices_another_behaviour(monkeypatch):
+    def probe():
+        recipe = get_recipe("tiny", "twilight", "smoke")
+        data = prepared_dataset("twilight", recipe)
+        return behaviour_probe(build_method("tiny", len(data.labels("train"))), data, recipe, lambda r: training_store(data, r))
+
+    first = probe()
+    assert len(first) == 3 and first == probe()
+    forward = method_class("tiny").forward
+    monkeypatch.setattr(method_class("tiny"), "forward", lambda *a: {k: 1.01 * v for k, v in forward(*a).items()})
+    assert probe() != first

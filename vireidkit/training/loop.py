@@ -127,17 +127,7 @@ class Trainer:
         for name, parameter in self.method.named_parameters():
             parameter.requires_grad_(self._learns[name] and (stage.trainable is None or name.startswith(stage.trainable)))
         store = self.store_for(recipe)
-        labels = self.dataset.labels(recipe.train_on)
-        sampler = IdentitySampler(
-            store.table,
-            labels,
-            identities=recipe.identities,
-            per_modality=recipe.per_modality,
-            views=recipe.views,
-            replacement=recipe.replacement,
-            seed=self.seed,
-            steps_per_epoch=recipe.steps_per_epoch,
-        )
+        sampler = sampler_of(recipe, store, self.dataset.labels(recipe.train_on), self.seed)
         optimizer = build_optimizer(self.method.parameter_groups(), recipe)
         module, optimizer = self.fabric.setup(self.method, optimizer)
         if state is not None and not fresh:
@@ -277,6 +267,20 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def sampler_of(recipe: Recipe, store: ImageStore, labels: dict[int, int], seed: int) -> IdentitySampler:
+    """The sampler that a recipe asks for, over the images of ``store``."""
+    return IdentitySampler(
+        store.table,
+        labels,
+        identities=recipe.identities,
+        per_modality=recipe.per_modality,
+        views=recipe.views,
+        replacement=recipe.replacement,
+        seed=seed,
+        steps_per_epoch=recipe.steps_per_epoch,
+    )
 
 
 def resumable(out: Path) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vireidkit.data import Dataset, IdentitySampler, ImageStore, augment
+from vireidkit.data import Dataset, ImageStore, augment
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe
 from vireidkit.randomness import scoped_randomness
+from vireidkit.training.loop import sampler_of
 from vireidkit.training.schedule import build_optimizer, set_learning_rate
 
 PROBE_STEPS = 3
@@ -23,17 +24,7 @@ def behaviour_probe(
     stage = next(iter(method.stages(recipe)))
     recipe = stage.recipe
     store = store_for(recipe)
-    labels = dataset.labels(recipe.train_on)
-    sampler = IdentitySampler(
-        store.table,
-        labels,
-        identities=recipe.identities,
-        per_modality=recipe.per_modality,
-        views=recipe.views,
-        replacement=recipe.replacement,
-        seed=seed,
-        steps_per_epoch=recipe.steps_per_epoch,
-    )
+    sampler = sampler_of(recipe, store, dataset.labels(recipe.train_on), seed)
     optimizer = build_optimizer(method.parameter_groups(), recipe)
     method.on_stage_start(stage)
     found = []
