@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from trees import make_tree
 
 from vireidkit.cli import main
 from vireidkit.training import find_checkpoint
@@ -92,6 +93,19 @@ def test_a_mistake_is_one_line_that_names_it(arguments, says, tmp_path, monkeypa
 def test_a_mistake_in_a_process_of_its_own_leaves_no_traceback(tmp_path):
     done = vireidkit("train", "agww", "twilight", "--out", tmp_path / "run")
     assert "unknown method 'agww'" in refused(done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("damage", ["camera folder", "image"])
+def test_a_damaged_data_set_is_named_and_leaves_no_run(damage, tmp_path, monkeypatch, capsys):
+    root = make_tree(tmp_path / "data", splits={"train": tuple(range(1, 11)), "validation": (11, 12), "test": (13, 14)})
+    command = ["train", "agw", "sysu-mm01", "--profile", "smoke", "--data-root", root, "--out", tmp_path / "run", "--quiet"]
+    if damage == "camera folder":
+        shutil.rmtree(root / "cam4")
+        assert "cam4 is missing" in mistake(monkeypatch, capsys, *command)
+    else:
+        (root / "cam1" / "0003" / "0001.jpg").write_bytes(b"no picture")
+        assert "cam1/0003/0001.jpg" in mistake(monkeypatch, capsys, *command, "--allow-partial")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 
 
 def test_an_unwritable_output_is_named(tmp_path, monkeypatch, capsys):

@@ -16,12 +16,11 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 
 from vireidkit.data import Dataset, ImageStore, load_dataset
-from vireidkit.errors import SettingError, TrainingError
+from vireidkit.errors import KitError, SettingError, TrainingError
 from vireidkit.evaluation import Features, Scores, evaluate, extract_features, get_protocol, write_scores
-from vireidkit.files import write_text
 from vireidkit.methods import Method, Recipe, build_method, get_recipe, with_overrides
 from vireidkit.modality import MODALITIES
-from vireidkit.training import Run, Trainer, open_run, resumable, run_record, start_run
+from vireidkit.training import Run, Trainer, discard_run, open_run, resumable, run_record, start_run
 from vireidkit.training.loop import Extraction, Validation
 from vireidkit.training.run import peak_memory_mb
 
@@ -127,17 +126,19 @@ def _trainer(plan: _Plan, run: Run, fabric: Fabric, quiet: bool) -> Trainer:
 
 
 def _carry_out(run: Run, trainer: Trainer, resume: bool) -> Run:
-    """Train, and note in run.json how it ended."""
+    """Train, and note in run.json how it ended. A run that cannot even begin leaves no folder behind."""
     lead, began = trainer.fabric.is_global_zero, time.process_time()
     status = "stopped"
     try:
         counters = trainer.fit(resume=resume and resumable(run.path))
         status = "finished"
-    except TrainingError:
-        status = "failed"
+    except KitError as error:
+        status = "failed" if isinstance(error, TrainingError) or (run.path / "checkpoint").exists() else "never began"
         raise
     finally:
-        if lead:
+        if lead and status == "never began":
+            discard_run(run)
+        elif lead:
             used = {"process_seconds": round(time.process_time() - began, 2), "peak_memory_mb": peak_memory_mb(trainer.fabric.device)}
             run.update(status=status, **used)
     if lead:
@@ -272,11 +273,9 @@ def resolve_device(device: str = "auto") -> torch.device:
 def _open_folder(folder: Path, record: dict[str, Any], fabric: Fabric, resume: bool) -> Run:
     """Make the run folder once, by the first process."""
     if fabric.is_global_zero:
-        run = start_run(folder, record, resume=resume)
-        write_text(folder / ".gitignore", "*\n")
+        start_run(folder, record, resume=resume)
     fabric.barrier()
-    run = open_run(folder)
-    return run
+    return open_run(folder)
 
 
 def _validation(data: Dataset, recipe: Recipe) -> Validation | None:

@@ -234,6 +234,7 @@ def _provenance(runs: Sequence[NotebookRun]) -> str:
     parameters = next((run.parameters for run in runs if "profile" in run.parameters), {})
     facts = next((run.environment for run in runs if "fingerprint" in run.environment), next((run.environment for run in runs), {}))
     words = [f"{key} {parameters[key]}" for key in ("profile", "seed") if key in parameters]
+    facts = {key: str(value)[:16] if key == "fingerprint" else value for key, value in facts.items()}
     words += [f"{key} {facts[key]}" for key in ("data set", "fingerprint", "vireidkit", "torch", "commit", "device") if key in facts]
     return ", ".join(words) or "profile and seed of each notebook's own"
 

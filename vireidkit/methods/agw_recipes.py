@@ -33,8 +33,8 @@ SYSU_PAPER = Recipe(
 )
 
 TWILIGHT_STUDY = Recipe(
-    source="ours: AGW's losses and batch on a quarter-width ResNet-18 from scratch",
-    expects="not measured",
+    source="ours: AGW's losses, batch and optimiser on a quarter-width ResNet-18 from scratch; rates chosen on validation identities",
+    expects="infrared to visible, Twilight version 0: Rank-1 21.9, mAP 25.5 (one seed; raw pixels 4.8 / 6.0, chance 1.9 / 4.5)",
     takes="about 3 minutes on two CPU cores",
     image_size=(128, 64),
     identities=8,
@@ -55,6 +55,7 @@ TWILIGHT_STUDY = Recipe(
 
 TWILIGHT_COMPARE = replace(
     TWILIGHT_STUDY,
+    expects="infrared to visible, Twilight version 0: Rank-1 20.8, mAP 24.7 (five seeds; data/results/first_ablation.csv)",
     takes="about 2 minutes of one CPU thread",
     schedule=((0, 1.0), (5, 0.1), (7, 0.01)),
     epochs=8,

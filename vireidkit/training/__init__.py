@@ -2,7 +2,7 @@
 
 from vireidkit.training.checkpoint import find_checkpoint, load_weights, save_checkpoint
 from vireidkit.training.loop import Counters, Trainer, TrainingStopped, resumable
-from vireidkit.training.run import Run, open_run, run_record, start_run
+from vireidkit.training.run import Run, discard_run, open_run, run_record, start_run
 from vireidkit.training.schedule import build_optimizer, learning_rate
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Trainer",
     "TrainingStopped",
     "build_optimizer",
+    "discard_run",
     "find_checkpoint",
     "learning_rate",
     "load_weights",

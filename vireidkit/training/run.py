@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from vireidkit.errors import CheckpointError, KitError, SettingError
-from vireidkit.files import read_json, write_json
+from vireidkit.files import read_json, write_json, write_text
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Recipe
 from vireidkit.methods.registry import build_method, get_recipe, with_overrides
@@ -127,7 +127,16 @@ def start_run(path: Path, info: dict[str, Any], *, resume: bool) -> Run:
     if path.exists() and not path.is_dir():
         raise KitError(f"cannot write {path}: it is a file, expected a folder")
     write_json(path / "run.json", info)
+    write_text(path / ".gitignore", "*\n")
     return run
+
+
+def discard_run(run: Run) -> None:
+    """Take back what ``start_run`` wrote, for a run that could not begin; other files in the folder stay."""
+    for name in ("run.json", ".gitignore"):
+        (run.path / name).unlink(missing_ok=True)
+    if not any(run.path.iterdir()):
+        run.path.rmdir()
 
 
 def run_record(recipe: Recipe, **values: Any) -> dict[str, Any]:
@@ -135,7 +144,8 @@ def run_record(recipe: Recipe, **values: Any) -> dict[str, Any]:
     return {
         "format": 1,
         **values,
-        "recipe": _as_json(asdict(recipe)),
+        # What a recipe says of itself may be reworded; what it does makes the run.
+        "recipe": {key: value for key, value in _as_json(asdict(recipe)).items() if key not in ("source", "expects", "takes")},
         "status": "running",
         "versions": versions(),
         "commit": commit(),
