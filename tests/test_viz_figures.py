@@ -280,6 +280,8 @@ def test_spread_names_the_larger_one() -> None:
     assert title_of(fig) == "Luck in training moves Rank-1 more (5.0 points) than luck in the gallery draw (0.1 points)"
     swapped = small_trials().rename(columns={"seed": "trial", "trial": "seed"})
     assert title_of(viz.seed_and_trial_spread(swapped)).startswith("Luck in the gallery draw moves Rank-1 more")
+    alike = pd.DataFrame({"seed": [0, 1, 2], "rank1": [0.20, 0.22, 0.24], "rank1_std": [0.015, 0.015, 0.015]})
+    assert title_of(viz.seed_and_trial_spread(alike)).endswith("by 2.0 points, another gallery draw by 1.5: one size of luck")
     assert "one seed cannot tell" in title_of(viz.seed_and_trial_spread(small_trials(1)))
     with pytest.raises(ValueError, match="'rank1_std'"):
         viz.seed_and_trial_spread(small_trials().drop(columns="trial"))
@@ -369,7 +371,7 @@ def test_rank_sheet_shows_failures_first_and_counts_all_queries() -> None:
     features, trial = small_features(noise=0.8), small_trial()
     table = query_table(features, trial)
     fig = viz.rank_sheet(features, trial, image_of, rows=3, k=4)
-    assert title_of(fig).startswith(f"Infrared queries find the right person first in {percent(found_first(table))} of cases")
+    assert title_of(fig).startswith(f"Infrared queries find the right person first in {percent(found_first(table), 1)} of cases")
     shown = [int(text.split()[1]) for text in words(fig) if text.startswith("query ")]
     worst = table.sort_values(["first_hit", "ap"], ascending=[False, True])["query"].tolist()
     assert shown == worst[:3]

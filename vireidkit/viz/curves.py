@@ -348,6 +348,8 @@ def _spread_title(between: float, within: float, name: str) -> str:
     """Which of the two spreads is larger."""
     if not np.isfinite(between):
         return f"Gallery draws move {name} by {within:.1f} points; one seed cannot tell what training does"
+    if max(between, within) < 2 * min(between, within):  # a spread of five seeds is not known better than that
+        return f"Another training seed moves {name} by {between:.1f} points, another gallery draw by {within:.1f}: one size of luck"
     larger, smaller = ("training", "the gallery draw") if between > within else ("the gallery draw", "training")
     values = (between, within) if between > within else (within, between)
     return f"Luck in {larger} moves {name} more ({values[0]:.1f} points) than luck in {smaller} ({values[1]:.1f} points)"

@@ -60,12 +60,14 @@ def projection_panels(
         draw_points(axes, found, table, by)
         axes.set(title=f"{line}, {column}" if line and column else line or column, xlabel=numbers[line, column])
     fig.legend(handles=_handles(table, by, bands), loc="outside right center")
-    one, words = next(iter(projections.values())), "the axes have no unit, and distances between clusters mean nothing"
+    titles = {found.title for found in projections.values()}
+    kind = titles.pop() if len(titles) == 1 else "Projections"
+    words = "the axes have no unit, and distances between clusters mean nothing"
     beside = "" if no_gap is None else f" Mixing is measured in the original space; without a gap it would be {percent(no_gap)}."
     return finish(
         fig,
         title or _panels_title(projections, lines, mixing, no_gap),
-        f"{one.title} of {many(len(table), 'image')}; {words}.{beside}",
+        f"{kind} of {many(len(table), 'image')}; {words}.{beside}",
         "Panels: " + "; ".join(f"{' '.join(key).strip()}: {' '.join(text.split())}" for key, text in numbers.items()) + ".",
     )
 

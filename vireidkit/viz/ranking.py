@@ -96,7 +96,7 @@ def _draw_answer(page: Page, answer: Any, image_of: ImageOf, corner: tuple[float
 def _sheet_title(table: pd.DataFrame, shown: Sequence[int]) -> str:
     """How often the nearest image is right, over all queries of the trial, and how bad the shown ones are."""
     who = _DIRECTIONS.get(table["modality"].iloc[0], "Queries") if table["modality"].nunique() == 1 else "Queries"
-    text = f"{who} find the right person first in {percent(found_first(table))} of cases"
+    text = f"{who} find the right person first in {percent(found_first(table), 1)} of cases"
     ranks = table.iloc[list(shown)].loc[lambda part: part["valid"], "first_hit"]
     if len(ranks) == 0:
         return text
