@@ -151,12 +151,14 @@ class Trainer:
             desc=f"{stage.name} {epoch + 1}/{recipe.epochs}",
             disable=self.quiet or not self.fabric.is_global_zero,
             leave=last,
+            unit="step",
             mininterval=0.5,
         )
         with bar:
             while at.step_in_epoch < steps:
                 row = self._train_step(stage, module, optimizer, store, sampler, rate)
-                bar.set_postfix({k.removeprefix("term."): f"{v:.3f}" for k, v in row.items() if k.startswith("term.")}, refresh=False)
+                shown = {name.removeprefix("term."): f"{value:.3f}" for name, value in row.items() if name.startswith("term.")}
+                bar.set_postfix({**shown, "images/s": f"{row['images_per_second']:.0f}"}, refresh=False)
                 bar.update()
                 self._leave_if_stopped(optimizer)
         self._end_epoch(recipe, steps, store, optimizer)
