@@ -51,7 +51,8 @@ def batch_sheet(batch: Any, images: Any = None, *, bands: Sequence[str] = MODALI
     page = Page(
         title or _batch_title(rows, bands),
         0.3 + block * len(halves),
-        reading="A group of columns is one person, the same in both halves; the small number is the camera. A dashed frame: drawn twice.",
+        reading="A group of columns is one person, the same in both halves; the small number is the camera."
+        + (" A dashed frame: drawn twice." if rows["repeated"].any() else ""),
         alt=f"{len(rows)} pictures: {many(len(people), 'person', 'people')} in {len(people)} groups of columns, "
         + ", ".join(f"{(rows['modality'] == code).sum()} {bands[code]}" for code in (VISIBLE, INFRARED)) + ".",
     )  # fmt: skip

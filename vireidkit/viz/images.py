@@ -48,7 +48,7 @@ def image_grid(
         title or _colour_title(table, pictures, bands),
         0.5 + step_y * len(people),
         width=max(6.0, 1.05 + step_x * len(cameras)),
-        reading=f"Rows: {counts}. A hatched place: this camera never saw this person.",
+        reading=f"Rows: {counts}." + ("" if all(cells.values()) else " A hatched place: this camera never saw this person."),
         alt=f"A grid of pictures of {counts}; visible cameras are on the left, infrared ones on the right.",
     )
     for column, (modality, camera) in enumerate(cameras.itertuples(index=False)):

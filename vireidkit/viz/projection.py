@@ -92,8 +92,9 @@ def draw_points(axes: Axes, projection: Any, table: pd.DataFrame, by: str) -> No
         chosen = infrared == flag
         mark = {"marker": look.marker, "s": size, "linewidths": 0.9 if look.marker == "x" else 0.3}
         edge = {} if look.marker == "x" else {"edgecolors": "white"}
-        # Grey ones first, so that they lie below.
-        order = np.argsort(~(colours[chosen] == FAINT), kind="stable")
+        # Grey ones first, so that they lie below; the others shuffled, so that no camera or person hides the rest.
+        mixed = np.random.default_rng(0).permutation(int(chosen.sum()))
+        order = mixed[np.argsort(~(colours[chosen][mixed] == FAINT), kind="stable")]
         axes.scatter(*points[chosen][order].T, c=colours[chosen][order], alpha=0.8, **mark, **edge)
     axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     for side in ("top", "right"):

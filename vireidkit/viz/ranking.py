@@ -13,10 +13,8 @@ from vireidkit.analysis.retrieval import found_first, order_queries, precision_s
 from vireidkit.viz.pages import ImageOf, Page, picture_of
 from vireidkit.viz.style import CROSS, FAINT, LABEL, OKABE_ITO, RIGHT, SMALL, TICK, WRONG, many, percent, styled
 
-_SHEET_READING = (
-    f"{TICK} right person, {CROSS} someone else; p = person, c = camera, d = distance to the query. First right: rank of the first right "
-    "image. Removed: gallery images that the protocol's camera rule takes out for this query, hatched if shown."
-)
+_SHEET_READING = f"{TICK} right person, {CROSS} someone else; p = person, c = camera, d = distance to the query. First right: rank of the first right image."
+_REMOVED_READING = " Removed: gallery images that the protocol takes out for this query, hatched if shown."
 _DIRECTIONS = {"visible": "Visible queries", "infrared": "Infrared queries"}
 
 
@@ -57,7 +55,8 @@ def rank_sheet(
     width = min(0.66, 7.0 / k - 0.06)
     size = (width, width * first.shape[0] / first.shape[1])
     step = size[1] + 0.62
-    page = Page(title or _sheet_title(table, shown), step * len(shown), reading=_SHEET_READING, alt=_sheet_alt(table, answers))
+    reading = _SHEET_READING + (_REMOVED_READING if table["removed"].iloc[shown].any() else "")
+    page = Page(title or _sheet_title(table, shown), step * len(shown), reading=reading, alt=_sheet_alt(table, answers))
     for line, position in enumerate(shown):
         y = page.top + step * line
         _draw_query(page, table.iloc[position], image_of, y, size)
@@ -113,7 +112,7 @@ def _sheet_alt(table: pd.DataFrame, answers: dict[int, pd.DataFrame]) -> str:
         entry = table.iloc[position]
         hits = shown.loc[shown["correct"] & ~shown["excluded"], "rank"].tolist()
         right = f"right at rank {', '.join(map(str, hits))}" if hits else "none of the shown is right"
-        rule = f", {entry['removed']} removed by the camera rule" if entry["removed"] else ""
+        rule = f", {entry['removed']} taken out by the protocol" if entry["removed"] else ""
         parts.append(f"query {entry['query']} of person {entry['identity']}: {right}{rule}")
     return f"{many(len(answers), 'query', 'queries')} with their nearest gallery images. " + "; ".join(parts) + "."
 
