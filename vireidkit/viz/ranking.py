@@ -13,7 +13,10 @@ from vireidkit.analysis.retrieval import found_first, order_queries, precision_s
 from vireidkit.viz.pages import ImageOf, Page, picture_of
 from vireidkit.viz.style import CROSS, FAINT, LABEL, OKABE_ITO, RIGHT, SMALL, TICK, WRONG, many, percent, styled
 
-_SHEET_READING = f"{TICK} right person, {CROSS} someone else; p = person, c = camera, d = distance to the query. First right: rank of the first right image."
+_SHEET_READING = (
+    f"{TICK} right person, {CROSS} someone else; p = person, c = camera, d = distance to the query. "
+    "First right: rank of the first right image."
+)
 _REMOVED_READING = " Removed: gallery images that the protocol takes out for this query, hatched if shown."
 _DIRECTIONS = {"visible": "Visible queries", "infrared": "Infrared queries"}
 
