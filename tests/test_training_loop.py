@@ -230,3 +230,17 @@ def test_the_behaviour_probe_repeats_and_notices_another_behaviour(monkeypatch):
     forward = method_class("tiny").forward
     monkeypatch.setattr(method_class("tiny"), "forward", lambda *a: {k: 1.01 * v for k, v in forward(*a).items()})
     assert probe() != first
+
+
+@pytest.mark.parametrize("name", ["state.json", "model.safetensors", "optimizer.safetensors"])
+def test_a_damaged_checkpoint_is_not_resumed_and_not_overwritten(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(method_class("tiny"), "on_step_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    options = {"profile": "smoke", "out": tmp_path / "run", "overrides": SMALL, "quiet": True}
+    with pytest.raises(TrainingStopped):
+        train("tiny", "twilight", **options)
+    monkeypatch.undo()
+    broken = find_checkpoint(tmp_path / "run" / "checkpoint", "latest") / name
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=name):
+        train("tiny", "twilight", resume=True, **options)
+    assert broken.stat().st_size == 100

@@ -139,8 +139,8 @@ def _carry_out(run: Run, trainer: Trainer, resume: bool) -> Run:
         if lead and status == "never began":
             discard_run(run)
         elif lead:
-            used = {"process_seconds": round(time.process_time() - began, 2), "peak_memory_mb": peak_memory_mb(trainer.fabric.device)}
-            run.update(status=status, **used)
+            spent = run.info.get("process_seconds", 0.0) + time.process_time() - began  # with what earlier tries took
+            run.update(status=status, process_seconds=round(spent, 2), peak_memory_mb=peak_memory_mb(trainer.fabric.device))
     if lead:
         best = counters.best_score if counters.best_score >= 0 else None
         run.update(seconds=counters.seconds, steps=counters.step, best_validation_map=best)

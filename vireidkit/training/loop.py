@@ -21,11 +21,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from vireidkit.data import Batch, Dataset, IdentitySampler, ImageStore, augment
-from vireidkit.errors import CheckpointError
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.randomness import scoped_randomness
-from vireidkit.training.checkpoint import find_checkpoint, load_optimizer, load_weights, mark_best, read_state, save_checkpoint
+from vireidkit.training.checkpoint import find_checkpoint, load_optimizer, load_weights, mark_best, save_checkpoint
 from vireidkit.training.distributed import RowGather, shard_positions, synchronise_batch_norm
 from vireidkit.training.guards import CollapseGuard, check_finite
 from vireidkit.training.history import History
@@ -286,9 +285,5 @@ def sampler_of(recipe: Recipe, store: ImageStore, labels: dict[int, int], seed: 
 
 
 def resumable(out: Path) -> bool:
-    """Whether a run folder holds a checkpoint to go on from."""
-    try:
-        read_state(find_checkpoint(out / "checkpoint", "latest"))
-    except CheckpointError:
-        return False
-    return True
+    """Whether a run folder names a checkpoint to go on from. A damaged one counts: taking it up says what is wrong with it."""
+    return (out / "checkpoint" / "latest").exists()
