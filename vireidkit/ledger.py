@@ -192,6 +192,7 @@ def mark_stale(rows: pd.DataFrame, probe_of: Callable[[Mapping[str, Any]], Probe
     """
 
     def verdict(row: Mapping[str, Any]) -> str:
+        """One row's mark."""
         stored = json.loads(row["probe"] or "[]")
         if not stored:
             return ""
