@@ -47,7 +47,7 @@ def measure(profile: str, steps: int) -> dict[str, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     store = training_store(data, recipe).to(device)
     sampler = IdentitySampler(store.table, labels, identities=recipe.identities, per_modality=recipe.per_modality, seed=0)
-    method = build_method("agw", len(labels), seed=0, **{**recipe.settings, "imagenet": None}).to(device).train()
+    method = build_method("agw", len(labels), seed=0, **{**recipe.settings, "pretrained": None}).to(device).train()
     optimizer = build_optimizer(method.parameter_groups(), recipe)
     plan = sampler.plan(0)
     pictures = store.images(plan.rows)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trees import SPLITS, expected_of, make_tree, picture, published_sysu, write_lists
+from trees import SPLITS, expected_of, make_tree, make_twilight, picture, published_sysu, write_lists
 
 from vireidkit.data import list_datasets, load_dataset, read_factors, register_reader
 from vireidkit.data.dataset import Dataset, open_image
@@ -478,7 +478,7 @@ def test_a_reader_that_breaks_its_promise_is_told(root: Path, change: object, wo
 
 
 def test_unknown_data_set_and_split() -> None:
-    assert {"sysu-mm01", "twilight"} <= set(list_datasets())
+    assert {"sysu-mm01", "regdb", "manifest", "twilight", "twilight-thermal", "twilight-tracklets"} <= set(list_datasets())
     with pytest.raises(SettingError, match=r"unknown data set 'sysu' .*known: .*twilight"):
         load_dataset("sysu")
     with pytest.raises(SettingError, match="did you mean 'twilight'"):
@@ -510,49 +510,121 @@ def test_twilight_of_the_checkout_is_whole(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("VIREIDKIT_TWILIGHT", raising=False)
     dataset = load_dataset("twilight")
     assert dataset.notes == ()
-    assert [dataset.table(split)["identity"].nunique() for split in ("train", "validation", "test")] == [225, 25, 50]
+    assert [dataset.table(split)["identity"].nunique() for split in ("train", "validation", "test")] == [360, 40, 100]
     per_identity = dataset.train.groupby(["identity", "modality"]).size()
     assert (per_identity == 8).all()
     assert dataset.open(dataset.test["path"].iloc[0]).size == (64, 128)
 
 
-def test_twilight_is_found_by_argument_then_variable_then_checkout(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIREIDKIT_TWILIGHT", str(root))
-    assert load_dataset("twilight", allow_partial=True).root == root
-    other = make_tree(tmp_path / "other")
-    assert load_dataset("twilight", other, allow_partial=True).root == other
-    with pytest.raises(DatasetError, match=r"exp/train_id.txt lists 6 identities, expected 225.*restore data/twilight"):
-        load_dataset("twilight")
+def test_twilight_thermal_of_the_checkout_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIREIDKIT_TWILIGHT", raising=False)
+    tested = []
+    for split in (1, 10):
+        dataset = load_dataset("twilight-thermal", split=split)
+        assert dataset.notes == () and dataset.validation.empty
+        assert (dataset.train.groupby(["identity", "modality"]).size() == 6).all()
+        assert sorted({*dataset.train["identity"], *dataset.test["identity"]}) == list(range(100))
+        assert set(dataset.train["frame"]) == {1, 2, 3, 4, 5, 6}
+        tested.append(set(dataset.test["identity"]))
+    assert len(tested[0]) == len(tested[1]) == 50 and tested[0] != tested[1]
+
+
+def test_twilight_tracklets_of_the_checkout_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIREIDKIT_TWILIGHT", raising=False)
+    dataset = load_dataset("twilight-tracklets")
+    assert dataset.notes == ()
+    assert [dataset.table(split)["identity"].nunique() for split in ("train", "validation", "test")] == [32, 8, 40]
+    rows = pd.concat([dataset.table("train+validation"), dataset.test])
+    assert rows["tracklet"].nunique() == 80 * 4 and (rows.groupby("tracklet").size() == 8).all()
+    assert dataset.protocols == ("ir2vis", "vis2ir", "within-visible", "within-infrared")
+
+
+@pytest.fixture
+def twilight(tmp_path: Path) -> Path:
+    """The three parts of Twilight, small."""
+    return make_twilight(tmp_path / "twilight")
+
+
+PARTS = [("twilight", "main"), ("twilight-thermal", "thermal"), ("twilight-tracklets", "tracklets")]
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
+def test_every_part_is_found_by_argument_then_variable_then_checkout(
+    name: str, part: str, twilight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIREIDKIT_TWILIGHT", str(twilight))
+    assert load_dataset(name, allow_partial=True).root == twilight / part
+    other = make_twilight(tmp_path / "other")
+    assert load_dataset(name, other, allow_partial=True).root == other / part
+    with pytest.raises(DatasetError, match=r"expected .*restore data/twilight"):
+        load_dataset(name)
     monkeypatch.setenv("VIREIDKIT_TWILIGHT", str(tmp_path / "gone"))
     with pytest.raises(DatasetError, match=r"VIREIDKIT_TWILIGHT names .*gone"):
-        load_dataset("twilight")
+        load_dataset(name)
     monkeypatch.delenv("VIREIDKIT_TWILIGHT")
     monkeypatch.setattr("vireidkit.data.twilight._checkout", lambda: tmp_path / "no-checkout")
     with pytest.raises(DatasetError, match="clone the vireidkit repository"):
-        load_dataset("twilight")
+        load_dataset(name)
+    monkeypatch.setattr("vireidkit.data.twilight._checkout", lambda: other)
+    assert load_dataset(name, allow_partial=True).root == other / part
 
 
-def test_factor_tables_merge_with_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VIREIDKIT_TWILIGHT", raising=False)
-    dataset = load_dataset("twilight").limited(5)
+@pytest.mark.parametrize(("name", "part"), PARTS)
+def test_a_part_that_is_missing_or_named_itself(name: str, part: str, twilight: Path) -> None:
+    with pytest.raises(DatasetError, match=rf"expected the folders main, thermal, tracklets, did you mean {twilight}\?"):
+        load_dataset(name, twilight / part)
+    shutil.rmtree(twilight / part)
+    rest = ", ".join(sorted({"main", "thermal", "tracklets"} - {part}))
+    with pytest.raises(DatasetError, match=f"expected the folders main, thermal, tracklets, found {rest} .restore data/twilight"):
+        load_dataset(name, twilight)
+    with pytest.raises(DatasetError, match="does not exist"):
+        load_dataset(name, twilight / "nowhere")
+
+
+def test_twilight_of_another_size_is_told_camera_by_camera(twilight: Path) -> None:
+    with pytest.raises(DatasetError, match=r"exp/train_id.txt lists 6 identities, expected 360"):
+        load_dataset("twilight", twilight)
+    with pytest.raises(DatasetError, match=r"list idx/train_visible_1.txt: expected 50 identities / 300 images, found 3 / 18"):
+        load_dataset("twilight-thermal", twilight)
+    with pytest.raises(DatasetError, match=r"camera 3 validation: expected 8 identities / 64 images, found 1 / 8"):
+        load_dataset("twilight-tracklets", twilight)
+
+
+def test_twilight_thermal_keeps_the_numbers_that_pair_its_pictures(twilight: Path) -> None:
+    test = load_dataset("twilight-thermal", twilight, allow_partial=True, split=4).test
+    pairs = test.pivot(index=["identity", "frame"], columns="modality", values="path")
+    assert len(pairs) == 2 * 6
+    for (identity, frame), row in pairs.iterrows():
+        assert (
+            row["visible"] == f"Visible/{identity}/visible_{frame}.webp" and row["infrared"] == f"Thermal/{identity}/thermal_{frame}.webp"
+        )
+
+
+# --- factor tables ---
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
+def test_factor_tables_merge_with_the_tables(name: str, part: str, twilight: Path) -> None:
+    dataset = load_dataset(name, twilight, allow_partial=True).limited(1)
     identities, images = read_factors(dataset)
-    assert len(identities) == 15 and len(images) == 15 * 16
+    rows = pd.concat([dataset.table("train+validation"), dataset.test])
+    assert set(identities["identity"]) == set(rows["identity"]) and set(images["path"]) == set(rows["path"])
     merged = dataset.test.merge(images, on="path", validate="1:1").merge(identities, on="identity", validate="m:1")
     assert len(merged) == len(dataset.test)
     assert set(merged.columns) == {*dataset.test.columns, *images.columns, *identities.columns}  # no column came twice
-    assert "none" in set(identities["hat"])
+    assert set(identities["hat"]) == {"none"} and set(images["blur_px"]) == {0.25}
 
 
 def test_factor_tables_that_are_missing_or_short(root: Path) -> None:
     dataset = read(root)
     with pytest.raises(DatasetError, match=r"no factor table .*identities.csv"):
         read_factors(dataset)
-    (root / "identities.csv").write_text("id,hat\n1,none\n")
+    (root / "identities.csv").write_text("identity,hat\n1,none\n")
     (root / "images.csv").write_text("path,blur\ncam1/0001/0001.jpg,0.5\n")
     with pytest.raises(DatasetError, match="lack 140 rows of the data set, first identity 2"):
         read_factors(dataset)
     (root / "identities.csv").write_text("person,hat\n1,none\n")
-    with pytest.raises(DatasetError, match="needs a column 'id'"):
+    with pytest.raises(DatasetError, match="needs a column 'identity'"):
         read_factors(dataset)
     (root / "identities.csv").write_text("")
     with pytest.raises(DatasetError, match=r"factor table cannot be read: .*identities.csv"):

@@ -248,12 +248,12 @@ def test_paper_recipe_of_sysu_is_the_papers():
     }
     assert {name: getattr(recipe, name) for name in figures} == figures
     method = method_class("agw").Settings(**recipe.settings)
-    assert (method.trunk, method.width, method.trunk_lr_factor, method.triplet, method.imagenet) == (
+    assert (method.trunk, method.width, method.trunk_lr_factor, method.triplet, method.pretrained) == (
         "resnet50",
         1.0,
         0.1,
         "weighted",
-        "download",
+        "imagenet",
     )
     assert (method.split, method.non_local, method.non_local_width, method.pooling) == (1, True, 1, "gem")
 
@@ -288,20 +288,23 @@ def test_only_recipes_that_validate_leave_validation_identities_out():
 @pytest.mark.parametrize(("profile", "size"), [("smoke", (64, 32)), ("study", (128, 64)), ("compare", (128, 64)), ("paper", (256, 128))])
 def test_twilight_recipes_fit_their_machine_and_start_without_a_network(profile, size):
     recipe = get_recipe("agw", "twilight", profile)
-    assert recipe.image_size == size and recipe.train_on == "train" and not recipe.settings.get("imagenet")
+    assert recipe.image_size == size and recipe.train_on == "train"
+    assert recipe.settings.get("pretrained") == ("twilight" if profile in ("study", "compare") else None)
     if profile != "paper":
-        assert recipe.settings["trunk"] == "resnet18" and recipe.settings["width"] == 0.25 and recipe.settings["trunk_lr_factor"] == 1.0
+        assert recipe.settings["trunk"] == "resnet18" and recipe.settings["width"] == 0.25
         assert recipe.epochs * recipe.steps_per_epoch <= {"smoke": 12, "study": 1100, "compare": 400}[profile]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"trunk": "resnet34"}, "'trunk' takes one of resnet50, resnet18; found 'resnet34'"),
+        ({"trunk": "resnet34"}, "'trunk' takes one of resnet50, resnet18, osnet; found 'resnet34'"),
         ({"triplet": "hard"}, "'triplet' takes one of weighted, weighted-stable, batch-hard, squared-difference; found 'hard'"),
         ({"split": 6}, "split must be between 0 and 5"),
         ({"width": -1.0}, "width must be positive"),
         ({"non_local_width": 0}, "at least 1 channel; found 0"),
+        ({"trunk": "osnet"}, "non-local blocks have no place in osnet; set non_local=False"),
+        ({"trunk": "osnet", "non_local": False, "width": 0.0}, "OSNet width must be positive"),
         ({"tripplet": "weighted"}, "did you mean 'triplet'"),
         ({"augmentation": "CAJ"}, "'augmentation' takes one of agw, caj; found 'CAJ'"),
     ],
@@ -311,11 +314,11 @@ def test_impossible_settings_are_named(settings, message):
         build_method("agw", 5, **settings)
 
 
-# ImageNet weights
+# Start weights
 
 
 def trunk_file(tmp_path, method) -> str:
-    """A weight file with torchvision's names for this method's trunk, every value 0.5, and a classifier that nobody wants."""
+    """A weight file with the published names for this method's trunk, every value 0.5, and a classifier that nobody wants."""
     parts = method.two_stream.state_dict().items()
     state = {key.partition(".")[2]: torch.full_like(value, 0.5) for key, value in parts if "non_local" not in key}
     torch.save(state | {"fc.weight": torch.zeros(2, 2), "fc.bias": torch.zeros(2)}, tmp_path / "trunk.pth")
@@ -324,19 +327,19 @@ def trunk_file(tmp_path, method) -> str:
 
 def test_weights_are_loaded_when_training_starts_and_not_when_a_network_is_built(tmp_path):
     path = trunk_file(tmp_path, small())
-    method, recipe = small(imagenet=path), get_recipe("agw", "twilight")
+    method, recipe = small(pretrained=path), get_recipe("agw", "twilight")
     assert method.origin == "random" and not (method.two_stream.visible.conv1.weight == 0.5).all()
     (stage,) = method.stages(recipe)
     method.on_stage_start(stage)
-    assert method.origin == "imagenet"
+    assert method.origin == "file"
     for stem in (method.two_stream.visible, method.two_stream.infrared):
         assert (stem.conv1.weight == 0.5).all() and (stem.bn1.running_mean == 0.5).all()
     assert (method.two_stream.shared.layer4[1].conv2.weight == 0.5).all()
-    assert method.extra_state() == {"origin": "imagenet"}
+    assert method.extra_state() == {"origin": "file"}
     assert (method.two_stream.shared.layer2[1].non_local.bn.weight == 0).all()
 
 
-def test_a_run_without_imagenet_starts_at_random():
+def test_a_run_from_scratch_starts_at_random():
     method = small()
     (stage,) = method.stages(get_recipe("agw", "twilight"))
     method.on_stage_start(stage)
@@ -345,12 +348,27 @@ def test_a_run_without_imagenet_starts_at_random():
 
 def test_loading_by_hand_reports_and_failing_leaves_the_origin(tmp_path):
     method = small()
-    report = method.load_imagenet(trunk_file(tmp_path, method))
+    report = method.load_pretrained(trunk_file(tmp_path, method))
     assert report.unexpected == ("fc.bias", "fc.weight")
     assert report.missing and all(".non_local." in name for name in report.missing)
-    fresh = small(width=0.25, imagenet=str(tmp_path / "trunk.pth"))
+    fresh = small(width=0.25, pretrained=str(tmp_path / "trunk.pth"))
     with pytest.raises(CheckpointError, match=r"ImageNet files fit width 1\.0"):
-        fresh.load_imagenet()
+        fresh.load_pretrained()
     assert fresh.origin == "random"
-    with pytest.raises(SettingError, match='needs "download" or the path'):
-        small().load_imagenet()
+    with pytest.raises(SettingError, match='needs "imagenet", "twilight" or the path'):
+        small().load_pretrained()
+
+
+def test_osnet_is_a_trunk_like_the_others(tmp_path):
+    options = {"trunk": "osnet", "non_local": False, "split": 2}
+    method, rows = small(**options), batch()
+    sum(method(rows).values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in method.parameters() if p.requires_grad)
+    assert list(method.eval().stages_of(rows.images, rows.modality)) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert method.embed(rows.images, rows.modality).shape == (12, 64)
+    fresh = small(**options, pretrained=trunk_file(tmp_path, method))
+    fresh.load_pretrained()
+    for part in (fresh.two_stream.visible, fresh.two_stream.infrared):
+        assert all((value == 0.5).all() for value in part.state_dict().values() if value.is_floating_point())
+    with pytest.raises(SettingError, match="no ImageNet file of osnet can be downloaded"):
+        fresh.load_pretrained("imagenet")

@@ -108,6 +108,14 @@ def test_files_without_batch_counters_and_safetensors_load(tmp_path):
     assert torch.equal(stem.conv1.weight, state["conv1.weight"])
 
 
+def test_the_prefix_of_a_file_saved_from_several_gpus_is_taken_off(tmp_path):
+    state = published(18)
+    path = write(tmp_path / "weights.pth", {f"module.{name}": value for name, value in state.items()})
+    assert read_weights(path).keys() == state.keys()
+    mixed = write(tmp_path / "mixed.pth", {"module.conv1.weight": torch.zeros(1), "module": torch.zeros(1)})
+    assert read_weights(mixed).keys() == {"module.conv1.weight", "module"}
+
+
 @pytest.fixture(scope="module")
 def net() -> TwoStream:
     """One network for all the tests in which loading fails; each checks that it was left alone."""
@@ -236,7 +244,7 @@ def test_offline_says_what_to_do(hub, monkeypatch, net):
     address = f"http://127.0.0.1:{port}/resnet18-f37072fd.pth"
     monkeypatch.setitem(IMAGENET_ADDRESSES, 18, address)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    advice = f"cannot download {address} .*fetch it .*imagenet=PATH/resnet18-f37072fd.pth or put it at {hub}"
+    advice = f"cannot download {address} .*fetch it .*pretrained=PATH/resnet18-f37072fd.pth or put it at {hub}"
     unchanged_after(net, lambda: load_imagenet(net, 18), CheckpointError, advice)
 
 

@@ -22,6 +22,7 @@ class Every:
     word: str = "x"
     flag: bool = False
     maybe: float | None = None
+    perhaps: str | None = "x"
     choice: Literal["left", "right"] = "left"
     pair: tuple[int, int] = (1, 2)
 
@@ -38,6 +39,10 @@ class Every:
         ("flag", "false", False),
         ("maybe", "none", None),
         ("maybe", "0.25", 0.25),
+        ("perhaps", "None", None),
+        ("perhaps", "null", None),
+        ("perhaps", "true", "true"),
+        ("word", "none", "none"),
         ("choice", "right", "right"),
         ("pair", "[3, 4]", (3, 4)),
     ],

@@ -1,15 +1,17 @@
-"""Builds folder trees of the SYSU-MM01 form with small real pictures, whole or broken, for the tests of every room."""
+"""Builds data set folders of every layout with small real pictures, whole or broken, for the tests of every room."""
 
 from __future__ import annotations
 
 import functools
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from vireidkit.data import regdb
 from vireidkit.data.sysu import CAMERAS, ID_FILES, SYSU, Count, Expected, IdList
 
 SPLITS = {"train": (1, 2, 3, 4, 5, 6), "validation": (7, 8), "test": (9, 10, 11)}
@@ -133,3 +135,94 @@ def _spread(camera: int, people: list[int], images: int) -> list[tuple[str, int,
         for place, identity in enumerate(people)
         for number in range(1, share + (place < more) + 1)
     ]
+
+
+# --- the tree of RegDB -------------------------------------------------------------------------------------------------------
+
+REGDB_SPLITS = {1: {"train": (3, 7, 11), "test": (2, 20)}, 2: {"train": (2, 3, 20), "test": (7, 11)}}
+REGDB_BANDS = {"visible": ("Visible", 1), "thermal": ("Thermal", 3)}  # folder, camera of ``picture`` whose look it takes
+REGDB_EXPECTED = regdb.Expected(3, 2, 4, re.compile(r"[a-z]_([0-9]{1,9})_[0-9]+"), "made by make_regdb_tree", "make it again")
+
+
+def make_regdb_tree(
+    root: Path,
+    *,
+    splits: Mapping[int, Mapping[str, Iterable[int]]] = REGDB_SPLITS,
+    pictures: int = 4,
+    name: str = "{letter}_{number:05d}_{identity}.bmp",
+    size: tuple[int, int] = (32, 16),
+) -> Path:
+    """Write a tree of the RegDB form: folders of both bands, and the four lists of every split.
+
+    Args:
+        name: of a picture file, with ``letter`` (v or t), ``band``, ``number`` (from 1) and ``identity``.
+    """
+    everybody = sorted({identity for parts in splits.values() for members in parts.values() for identity in members})
+    names = {}
+    for band, (folder, camera) in REGDB_BANDS.items():
+        for identity in everybody:
+            (root / folder / str(identity)).mkdir(parents=True)
+            for number in range(1, pictures + 1):
+                file = name.format(letter=band[0], band=band, number=number, identity=identity)
+                names.setdefault((band, identity), []).append(f"{folder}/{identity}/{file}")
+                (root / folder / str(identity) / file).write_bytes(_encoded(identity, camera, number, size, Path(file).suffix))
+    (root / "idx").mkdir()
+    for split, parts in splits.items():
+        for part, members in parts.items():
+            for band in REGDB_BANDS:
+                labelled = enumerate(sorted(members))
+                lines = [f"{path} {label}" for label, identity in labelled for path in names[band, identity]]
+                (root / "idx" / f"{part}_{band}_{split}.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+# --- a manifest --------------------------------------------------------------------------------------------------------------
+
+MANIFEST_COLUMNS = ("path", "identity", "camera", "modality", "split", "tracklet", "frame")
+
+
+def make_manifest(
+    root: Path,
+    *,
+    splits: Mapping[str, Iterable[int]] = SPLITS,
+    cameras: Iterable[int] = (1, 3, 4, 6),
+    frames: int = 2,
+    size: tuple[int, int] = (32, 16),
+) -> Path:
+    """Write pictures <visible|infrared>/<identity>/cam<c>_<frame>.png with a manifest.csv: one tracklet a person and camera."""
+    rows, tracklet = [",".join(MANIFEST_COLUMNS)], 0
+    for split, members in splits.items():
+        for identity in members:
+            for camera in cameras:
+                tracklet += 1
+                for frame in range(1, frames + 1):
+                    path = f"{CAMERAS[camera]}/{identity}/cam{camera}_{frame}.png"
+                    (root / path).parent.mkdir(parents=True, exist_ok=True)
+                    (root / path).write_bytes(_encoded(identity, camera, frame, size, ".png"))
+                    rows.append(f"{path},{identity},{camera},{CAMERAS[camera]},{split},{tracklet},{frame}")
+    (root / "manifest.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+# --- Twilight: its three parts -----------------------------------------------------------------------------------------------
+
+
+def make_twilight(root: Path, *, size: tuple[int, int] = (8, 4)) -> Path:
+    """Write the three parts of Twilight with a few people each, and their factor tables. All readers take it as partial."""
+    halves = {split: {"train": (0, 1, 2), "test": (3, 4)} for split in range(1, 11)}
+    make_tree(root / "main", suffixes=dict.fromkeys(IMAGES, ".webp"), size=size)
+    make_regdb_tree(root / "thermal", splits=halves, pictures=6, name="{band}_{number}.webp", size=size)
+    make_manifest(root / "tracklets", splits={"train": (1, 2), "validation": (3,), "test": (4, 5)}, frames=8, size=size)
+    for part, suffix in (("main", "webp"), ("thermal", "webp"), ("tracklets", "png")):
+        write_factors(root / part, suffix)
+    return root
+
+
+def write_factors(part: Path, suffix: str) -> None:
+    """identities.csv and images.csv of a part, a factor or two each, as the renderer writes them."""
+    paths = sorted(file.relative_to(part).as_posix() for file in part.rglob(f"*.{suffix}"))
+    identities = sorted({int(path.split("/")[1]) for path in paths})
+    people = ["identity,top_colour,hat", *(f"{identity},red,none" for identity in identities)]
+    pictures = ["path,identity,camera,number,band,blur_px", *(f"{path},{int(path.split('/')[1])},1,1,visible,0.25" for path in paths)]
+    (part / "identities.csv").write_text("\n".join(people) + "\n")
+    (part / "images.csv").write_text("\n".join(pictures) + "\n")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vireidkit.cli_twilight import twilight_app
 from vireidkit.errors import KitError, SettingError
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A study kit for visible-infrared person re-identification.",
 )
+app.add_typer(twilight_app, name="twilight")
 
 MethodName = Annotated[str, typer.Argument(help="A name that `vireidkit list` shows.")]
 DataRoot = Annotated[str | None, typer.Option(help="Folder of the data set; Twilight is found by itself.")]
@@ -141,6 +143,29 @@ def ledger_command(
         found[name] = (100 * found[name]).round(1)
     typer.echo(f"{metric}: mean over n seeds with 95 % interval (seeds resampled), percent")
     typer.echo(found.drop(columns=["fingerprint", "metric"]).to_string(index=False))
+
+
+@app.command("pretrain")
+def pretrain_command(
+    trunk: Annotated[str, typer.Argument(help="resnet18, osnet or resnet50.")],
+    data: Annotated[Path, typer.Option(help="Folder with cam1, cam2, cam4 and cam5 in the form of SYSU-MM01.")],
+    out: Annotated[Path, typer.Option(help="Folder of the weights.")] = Path("data/weights"),
+    width: Annotated[float, typer.Option(help="Factor on the trunk's channels.")] = 0.25,
+    seed: Annotated[int, typer.Option(help="Of weights, batches and augmentation.")] = 0,
+    render: Annotated[int | None, typer.Option(help="Render so many people into the data folder first.", min=1)] = None,
+    population_seed: Annotated[int, typer.Option(help="Of the rendered people.")] = 20261201,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A PretrainSettings field; repeatable.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Pretrain a small trunk on visible pictures of people who are in no data set."""
+    from vireidkit.pretrain import pretrain
+
+    options = {"width": width, "seed": seed, "render": render, "population_seed": population_seed, "quiet": quiet}
+    entry = pretrain(trunk, root=data, out=out, overrides=_pairs(set_ or []), **options)
+    score = entry["held_out"]
+    typer.echo(f"{out / entry['file']}: {entry['steps']} steps in {entry['seconds']:.0f} s of CPU time")
+    for label, found in (("held-out people", score), ("before training", score["untrained"]), ("raw pixels", score["raw_pixels"])):
+        typer.echo(f"  {label:<16} within-visible Rank-1 {100 * found['rank1']:.1f}, mAP {100 * found['map']:.1f}")
 
 
 @app.command("cite")

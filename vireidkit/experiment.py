@@ -18,7 +18,7 @@ from torch import Tensor
 from vireidkit.data import Dataset, ImageStore, load_dataset
 from vireidkit.errors import KitError, SettingError, TrainingError
 from vireidkit.evaluation import Features, Scores, evaluate, extract_features, get_protocol, write_scores
-from vireidkit.methods import Method, Recipe, build_method, get_recipe, with_overrides
+from vireidkit.methods import Method, Recipe, build_method, get_recipe, start_weights, with_overrides
 from vireidkit.modality import MODALITIES
 from vireidkit.training import Run, Trainer, discard_run, open_run, resumable, run_record, start_run
 from vireidkit.training.loop import Extraction, Validation
@@ -99,6 +99,7 @@ def _plan(
         profile=profile or ("study" if dataset == "twilight" else "paper"),
         seed=seed,
         settings=settings,
+        start_weights=start_weights(method, settings),
         overrides=dict(overrides or {}),
         fingerprint=data.fingerprint,
         num_identities=len(data.labels(recipe.train_on)),
@@ -203,7 +204,7 @@ def load_or_train(
 
 def run_name(record: Mapping[str, Any]) -> str:
     """A folder name that differs whenever the run would."""
-    keys = ("method", "dataset", "split", "profile", "seed", "fingerprint", "settings", "recipe")
+    keys = ("method", "dataset", "split", "profile", "seed", "fingerprint", "settings", "start_weights", "recipe")
     text = json.dumps({key: record[key] for key in keys}, sort_keys=True, default=list)
     return (
         f"{record['method']}-{record['dataset']}-{record['profile']}-seed{record['seed']}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

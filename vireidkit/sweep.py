@@ -81,11 +81,7 @@ def sweep(
     """
     name, cells = read_grid(path)
     ledger = Ledger.read(results)
-    todo = [
-        cell
-        for cell in cells
-        if not ledger.has(method=cell.method, dataset=cell.dataset, profile=cell.profile, settings=cell.settings, seed=cell.seed)
-    ]
+    todo = [cell for cell in cells if not _done(cell, ledger, data_root)]
     tqdm.write(f"{name}: {len(cells)} runs, {len(cells) - len(todo)} in the ledger, {len(todo)} to do, {jobs} at a time")
     failures = []
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(todo), unit="run") as bar:

@@ -7,6 +7,7 @@ from vireidkit.analysis.gap import band_distance, gap_numbers, modality_mixing
 from vireidkit.analysis.luck import choose_the_best, scores_by_identity
 from vireidkit.analysis.neighbourhood import neighbour_shares
 from vireidkit.analysis.pixels import band_brightness, channel_shares, pixel_table
+from vireidkit.analysis.probes import factor_probes
 from vireidkit.analysis.projection import Projection, faithfulness, project
 from vireidkit.analysis.retrieval import ORDERS, found_first, order_queries, precision_steps, query_table, ranked, shortened
 from vireidkit.analysis.supervised import supervised_projection
@@ -21,6 +22,7 @@ __all__ = [
     "breakdown",
     "channel_shares",
     "choose_the_best",
+    "factor_probes",
     "faithfulness",
     "first_answers",
     "found_first",

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from vireidkit.data.dataset import SPLITS, Dataset, fingerprint_of
+from vireidkit.data.dataset import Dataset, fingerprint_of
+from vireidkit.data.reading import SUFFIXES, band_notes, check_folder, entries_of, people_are, read_lines, size_of, stray_notes
 from vireidkit.data.registry import register_reader
 from vireidkit.errors import DatasetError
 
 CAMERAS = {1: "visible", 2: "visible", 3: "infrared", 4: "visible", 5: "visible", 6: "infrared"}
 ID_FILES = {"train": "train_id.txt", "validation": "val_id.txt", "test": "test_id.txt"}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 NUMBER = re.compile("[0-9]{4}")
+BELONGING = f"cam1 to cam6, 4-digit identities, 4-digit pictures ({' '.join(SUFFIXES)})"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,12 @@ def read_tree(
         raise DatasetError(f"{where}: {'; '.join(problems)} ({expected.remedy}, or pass allow_partial=True to go on with what is there)")
     if all(table.empty for table in tables.values()):
         raise DatasetError(f"{where}: none of the {len(frame)} images belongs to an identity listed in exp/")
-    notes = [*_stray_notes(scan, where), *problems, *_band_notes(tables), *([] if problems else _whole_notes(frame, expected))]
+    notes = [
+        *stray_notes(scan.strays, BELONGING, where),
+        *problems,
+        *band_notes(tables),
+        *([] if problems else _whole_notes(frame, expected)),
+    ]
     sizes = {path: scan.sizes[path] for table in tables.values() for path in table["path"]}
     fingerprint = fingerprint_of(name, root, tables, sizes)
     return Dataset(name, title, root, bands, **tables, protocols=protocols, fingerprint=fingerprint, credit=credit, notes=tuple(notes))
@@ -169,11 +174,8 @@ class _Scan:
 
 def _check_root(root: Path, where: str) -> None:
     """The root is a folder with at least one camera folder, or the error says where one is."""
-    if not root.exists():
-        raise DatasetError(f"{where}: this folder does not exist")
-    if not root.is_dir():
-        raise DatasetError(f"{where}: this is a file, expected the folder that holds cam1 to cam6")
-    names = [entry.name for entry in _entries(root, where)]
+    check_folder(root, where, "cam1 to cam6")
+    names = [entry.name for entry in entries_of(root, where)]
     if any(f"cam{camera}" in names for camera in CAMERAS):
         return
     inner = next((name for name in names if (root / name / "cam1").is_dir()), None)
@@ -181,19 +183,10 @@ def _check_root(root: Path, where: str) -> None:
     raise DatasetError(f"{where}: expected the folders cam1 to cam6, {hint}")
 
 
-def _entries(folder: Path | str, where: str) -> list[os.DirEntry[str]]:
-    """The entries of a folder, sorted by name."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise DatasetError(f"{where}: folder {folder} cannot be read: {error.strerror or error}") from error
-
-
 def _scan(root: Path, where: str) -> _Scan:
     """One pass over the camera folders. Paths are read part by part, so what the root is called does not matter."""
     scan = _Scan()
-    for entry in _entries(root, where):
+    for entry in entries_of(root, where):
         if re.fullmatch(r"cam\d*", entry.name, re.IGNORECASE) and entry.name not in {f"cam{camera}" for camera in CAMERAS}:
             scan.strays.append(entry.name)
     for camera in CAMERAS:
@@ -202,7 +195,7 @@ def _scan(root: Path, where: str) -> _Scan:
             scan.missing.add(camera)
             scan.problems.append(f"camera folder cam{camera} is missing")
             continue
-        for person in _entries(folder, where):
+        for person in entries_of(folder, where):
             if NUMBER.fullmatch(person.name) and person.is_dir():
                 _scan_person(scan, camera, person, where)
             else:
@@ -213,7 +206,7 @@ def _scan(root: Path, where: str) -> _Scan:
 def _scan_person(scan: _Scan, camera: int, person: os.DirEntry[str], where: str) -> None:
     """Pictures of one identity in one camera."""
     numbers: dict[int, str] = {}
-    for entry in _entries(person.path, where):
+    for entry in entries_of(person.path, where):
         path = f"cam{camera}/{person.name}/{entry.name}"
         stem, dot, suffix = entry.name.partition(".")
         if f"{dot}{suffix.lower()}" not in SUFFIXES or not NUMBER.fullmatch(stem) or entry.is_dir():
@@ -222,7 +215,7 @@ def _scan_person(scan: _Scan, camera: int, person: os.DirEntry[str], where: str)
         number = int(stem)
         if number in numbers:
             raise DatasetError(f"{where}: {numbers[number]} and {path} are two files of one picture number; remove one of them")
-        size = _size(entry, where)
+        size = size_of(entry, where)
         if size == 0:
             scan.problems.append(f"{path} is an empty file")
             continue
@@ -231,28 +224,12 @@ def _scan_person(scan: _Scan, camera: int, person: os.DirEntry[str], where: str)
         scan.rows.append((path, int(person.name), camera, number))
 
 
-def _size(entry: os.DirEntry[str], where: str) -> int:
-    try:
-        return entry.stat().st_size
-    except OSError as error:  # a link to nowhere, say
-        raise DatasetError(f"{where}: {entry.path} cannot be read: {error.strerror or error}") from error
-
-
 # --- the identity lists ------------------------------------------------------------------------------------------------------
 
 
 def _read_ids(file: Path, where: str) -> list[int]:
     """The identities of one list: one line, positive numbers separated by commas."""
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except FileNotFoundError as error:
-        raise DatasetError(f"{where}: identity list exp/{file.name} is missing") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{where}: identity list exp/{file.name} is no text") from error
-    except OSError as error:
-        raise DatasetError(f"{where}: identity list exp/{file.name} cannot be read: {error.strerror or error}") from error
-    if not lines:
-        raise DatasetError(f"{where}: identity list exp/{file.name} is empty")
+    lines = read_lines(file, f"identity list exp/{file.name}", where)
     if len(lines) > 1:
         raise DatasetError(f"{where}: identity list exp/{file.name} has {len(lines)} lines, expected one line of comma-separated numbers")
     words = [word.strip() for word in lines[0].split(",")]
@@ -271,7 +248,7 @@ def _check_disjoint(lists: Mapping[str, list[int]], where: str) -> None:
         both = sorted(set(lists[first]) & set(lists[second]))
         if both:
             files = f"exp/{ID_FILES[first]} and exp/{ID_FILES[second]}"
-            raise DatasetError(f"{where}: {_people(both)} both in {files}; some copies merge the validation list into the train list")
+            raise DatasetError(f"{where}: {people_are(both)} both in {files}; some copies merge the validation list into the train list")
 
 
 def _list_problems(lists: Mapping[str, list[int]], expected: Expected) -> dict[str, str]:
@@ -335,26 +312,6 @@ def _first_gap(rows: pd.DataFrame) -> str | None:
 # --- notes -------------------------------------------------------------------------------------------------------------------
 
 
-def _stray_notes(scan: _Scan, where: str) -> list[str]:
-    """One sentence on files that do not belong, also issued as a warning."""
-    if not scan.strays:
-        return []
-    more = f" and {len(scan.strays) - 3} more" if len(scan.strays) > 3 else ""
-    note = f"ignored {', '.join(scan.strays[:3])}{more}: expected cam1 to cam6, 4-digit identities, 4-digit pictures ({' '.join(SUFFIXES)})"
-    warnings.warn(f"{where}: {note}", UserWarning, stacklevel=2)
-    return [note]
-
-
-def _band_notes(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
-    """Identities that only one band saw."""
-    for split in SPLITS:
-        bands = tables[split].groupby("identity")["modality"].nunique()
-        single = [int(identity) for identity in bands.index[bands < 2]]
-        if single:
-            use = "no batch can hold them" if split != "test" else "across bands they have no match"
-            yield f"{split}: {_people(single)} in one modality only; kept in the table, but {use}"
-
-
 def _whole_notes(frame: pd.DataFrame, expected: Expected) -> Iterator[str]:
     """Differences among identities outside every split, which no protocol uses and which are therefore no error."""
     for camera, want in expected.whole.items():
@@ -364,11 +321,3 @@ def _whole_notes(frame: pd.DataFrame, expected: Expected) -> Iterator[str]:
                 f"cam{camera}: expected {want.identities} identities / {want.images:,} images in all, found "
                 f"{rows['identity'].nunique()} / {len(rows):,}; only identities outside the splits differ"
             )
-
-
-def _people(identities: Iterable[int]) -> str:
-    """'identity 7 is' or '12 identities (1, 2, 3, ...) are'."""
-    listed = list(identities)
-    if len(listed) == 1:
-        return f"identity {listed[0]} is"
-    return f"{len(listed)} identities ({', '.join(map(str, listed[:5]))}{', ...' if len(listed) > 5 else ''}) are"

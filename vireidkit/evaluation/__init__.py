@@ -1,6 +1,6 @@
 """Evaluation: features, protocols, ranking metrics, scores."""
 
-from vireidkit.evaluation import bands, sysu  # register their protocols
+from vireidkit.evaluation import bands, regdb, sysu  # register their protocols
 from vireidkit.evaluation.features import Features, extract_features, modality_codes, random_features, raw_pixel_features
 from vireidkit.evaluation.metrics import RankMetrics, rank_metrics
 from vireidkit.evaluation.protocols import Protocol, Trial, get_protocol, list_protocols, register_protocol
@@ -24,6 +24,7 @@ __all__ = [
     "rank_metrics",
     "raw_pixel_features",
     "read_scores",
+    "regdb",
     "register_protocol",
     "score_trial",
     "sysu",

@@ -3,7 +3,16 @@
 from vireidkit.methods import agw  # registers itself
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
-from vireidkit.methods.registry import build_method, get_recipe, list_methods, list_recipes, method_class, register, with_overrides
+from vireidkit.methods.registry import (
+    build_method,
+    get_recipe,
+    list_methods,
+    list_recipes,
+    method_class,
+    register,
+    start_weights,
+    with_overrides,
+)
 
 __all__ = [
     "Method",
@@ -17,5 +26,6 @@ __all__ = [
     "list_recipes",
     "method_class",
     "register",
+    "start_weights",
     "with_overrides",
 ]

@@ -21,12 +21,22 @@ from vireidkit.methods.agw_recipes import AGW_RECIPES
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.methods.registry import register
-from vireidkit.nn import AveragePool, BNNeck, GeM, IdentityClassifier, LoadReport, ResNet, TwoStream, load_imagenet
+from vireidkit.nn import (
+    AveragePool,
+    BNNeck,
+    GeM,
+    IdentityClassifier,
+    LoadReport,
+    TwoStream,
+    build_trunk,
+    load_pretrained,
+    origin_of,
+    start_hash,
+)
 
 logger = logging.getLogger(__name__)
 
-DEPTHS = {"resnet18": 18, "resnet50": 50}
-IMAGENET = "imagenet"
+PRETRAINED = "pretrained"
 
 
 @dataclass(frozen=True)
@@ -34,22 +44,24 @@ class AGWSettings:
     """Every switch of AGW. The released code's ``base`` mode is non_local=False, pooling="average", triplet="batch-hard".
 
     Attributes:
-        trunk: ResNet-50 as published, or ResNet-18 for a CPU.
-        width: factor on the trunk's channels; ImageNet files fit 1.0 only.
-        split: leading stages (stem, layer1 .. layer4) that exist once per modality, 0 to 5.
-        non_local: insert non-local blocks in layer2 and layer3 (for ResNet-18 after their last block, which is ours).
+        trunk: ResNet-50 as published, or ResNet-18 or OSNet for a CPU.
+        width: factor on the trunk's channels; torchvision's ImageNet files fit 1.0 only.
+        split: leading stages (stem, layer1 .. layer4; conv1 .. conv5 of OSNet) that exist once per modality, 0 to 5.
+        non_local: insert non-local blocks in layer2 and layer3 (for ResNet-18 after their last block, which is ours). OSNet
+            has no place for them and needs False.
         non_local_width: inner channels of the non-local blocks.
         pooling: "gem" with p = 3 fixed, or "average".
         triplet: form of the triplet term; "weighted-stable" is ours, "squared-difference" is CAJ's.
         margin: of "batch-hard" only; None is the soft margin.
         augmentation: "agw" crops and flips; "caj" adds erasing and channel operators, a second visible view, and the
             average with the mirror image at test.
-        imagenet: None starts at random; "download" or the path of a torchvision file is loaded when training starts.
+        pretrained: what the trunk starts from, loaded when training starts: None is random numbers, "imagenet" torchvision's
+            file (downloaded once), "twilight" the kit's own visible-only trunk of this width, anything else the path of a file.
         trunk_lr_factor: learning rate of all but neck and classifier, as a factor.
         id_weight, triplet_weight: weights of the two terms; a term of weight 0 is not computed.
     """
 
-    trunk: Literal["resnet50", "resnet18"] = "resnet50"
+    trunk: Literal["resnet50", "resnet18", "osnet"] = "resnet50"
     width: float = 1.0
     split: int = 1
     non_local: bool = True
@@ -58,7 +70,7 @@ class AGWSettings:
     triplet: Literal["weighted", "weighted-stable", "batch-hard", "squared-difference"] = "weighted"
     margin: float | None = 0.3
     augmentation: Literal["agw", "caj"] = "agw"
-    imagenet: str | None = None
+    pretrained: str | None = None
     trunk_lr_factor: float = 0.1
     id_weight: float = 1.0
     triplet_weight: float = 1.0
@@ -66,7 +78,7 @@ class AGWSettings:
 
 @register
 class AGW(Method):
-    """Two-stream ResNet, pooling, batch-norm neck and classifier; identity loss plus a triplet loss, weights 1:1.
+    """Two-stream trunk, pooling, batch-norm neck and classifier; identity loss plus a triplet loss, weights 1:1.
 
         images -> two_stream -> pool -> f (B, D) -> gather -> triplet(f)
                                                        \\-> neck -> b (N, D) -> classifier -> logits (N, C) -> id
@@ -94,8 +106,8 @@ class AGW(Method):
         self.flip_average = settings.augmentation == "caj"
         self.triplet = triplet_of(settings)
         make_trunk = partial(
-            ResNet,
-            DEPTHS[settings.trunk],
+            build_trunk,
+            settings.trunk,
             width=settings.width,
             non_local=settings.non_local,
             non_local_width=settings.non_local_width,
@@ -130,7 +142,7 @@ class AGW(Method):
         return self.neck(self.pool(self.two_stream(images, modality)))
 
     def stages_of(self, images: Tensor, modality: Tensor) -> dict[str, Tensor]:
-        """Maps (B, C, h, w) after "stem", "layer1" .. "layer4"."""
+        """Maps (B, C, h, w) after every stage of the trunk: "stem", "layer1" .. "layer4" of a ResNet."""
         return self.two_stream.stages_of(images, modality)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -144,28 +156,33 @@ class AGW(Method):
         if self.settings.augmentation == "caj":
             augmentation = replace(recipe.augmentation, visible=CAJ.visible, infrared=CAJ.infrared)
             recipe = replace(recipe, views=len(CAJ.visible), augmentation=augmentation)
-        yield Stage(name="train", recipe=recipe, start=IMAGENET if self.settings.imagenet else "previous")
+        yield Stage(name="train", recipe=recipe, start=PRETRAINED if self.settings.pretrained else "previous")
 
     def on_stage_start(self, stage: Stage) -> None:
-        """Load ImageNet weights where the settings ask for them: once, before the first step, never to evaluate a run."""
-        if stage.start == IMAGENET:
-            logger.info("%s", self.load_imagenet())
+        """Load the trunk's start weights where the settings ask for them: once, before the first step, never to evaluate a run."""
+        if stage.start == PRETRAINED:
+            logger.info("%s", self.load_pretrained())
 
-    def load_imagenet(self, source: str | Path | None = None) -> LoadReport:
-        """Load ImageNet weights into every stage of both streams and mark the network's origin; non-local blocks stay fresh.
+    @classmethod
+    def start_weights(cls, settings: AGWSettings) -> str | None:
+        """The hash of the file that the trunk starts from."""
+        return start_hash(settings.trunk, settings.width, settings.pretrained) if settings.pretrained else None
+
+    def load_pretrained(self, source: str | Path | None = None) -> LoadReport:
+        """Load start weights into every stage of both streams and mark the network's origin; non-local blocks stay fresh.
 
         Args:
-            source: "download" or a file with torchvision's names; None is what ``settings.imagenet`` says.
+            source: "imagenet", "twilight" or the path of a file; None is what ``settings.pretrained`` says.
 
         Raises:
-            SettingError: neither says where the weights are.
+            SettingError: neither says where the weights are, or no ImageNet file is known for this trunk.
             CheckpointError: the file cannot be had, is damaged or does not fit.
         """
-        source = source or self.settings.imagenet
+        source = source or self.settings.pretrained
         if source is None:
-            raise SettingError('loading ImageNet weights needs "download" or the path of a torchvision file; found None')
-        report = load_imagenet(self.two_stream, DEPTHS[self.settings.trunk], source)
-        self.origin = IMAGENET
+            raise SettingError('loading start weights needs "imagenet", "twilight" or the path of a file; found None')
+        report = load_pretrained(self.two_stream, self.settings.trunk, self.settings.width, source)
+        self.origin = origin_of(source)
         return report
 
 

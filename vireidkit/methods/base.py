@@ -30,8 +30,8 @@ class Method(nn.Module):
         recipes: (data set, profile) -> Recipe.
         metric: the distance in which the method's descriptors are compared.
         flip_average: whether test features average an image and its mirror image.
-        origin: "random" until a trunk was loaded ("imagenet", "pretrained") or trained ("trained"). A network of random
-            origin is not evaluated unless asked for by name.
+        origin: "random" until a trunk was loaded ("imagenet", "twilight", "file") or trained ("trained"). A network of
+            random origin is not evaluated unless asked for by name.
         gather: (rows of this process, their batch) -> (rows of all processes in global order, their batch). The training loop
             replaces it when several processes share a batch; heads and losses that compare rows must go through it.
     """
@@ -90,6 +90,15 @@ class Method(nn.Module):
     def stages(self, recipe: Recipe) -> Iterator[Stage]:
         """The stretches of training, run in turn. One by default; settings that change the batch change its recipe here."""
         yield Stage(name="train", recipe=recipe)
+
+    @classmethod
+    def start_weights(cls, settings: Any) -> str | None:
+        """What tells the weight file that training starts from, such as its SHA-256, or None; with another file a run is another run.
+
+        Raises:
+            KitError: there is no such file.
+        """
+        return None
 
     def on_stage_start(self, stage: Stage) -> None:
         """Called before a stage's first step (not after a resume inside it)."""

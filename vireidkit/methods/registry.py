@@ -16,6 +16,7 @@ from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import PROFILES, Recipe
 from vireidkit.randomness import scoped_randomness
 
+NOTHING = ("none", "null")  # how a command line says None
 _METHODS: dict[str, type[Method]] = {}
 MethodClass = TypeVar("MethodClass", bound=type[Method])
 
@@ -61,6 +62,12 @@ def build_method(name: str, num_identities: int, *, seed: int = 0, **settings: A
     values = parse_settings(cls.Settings, settings)
     with scoped_randomness(seed, "initial weights"):
         return cls(num_identities, cls.Settings(**values))
+
+
+def start_weights(method: str, settings: Mapping[str, Any]) -> str | None:
+    """What tells the weight file that a method with these settings starts from; None without one. See ``Method.start_weights``."""
+    cls = method_class(method)
+    return cls.start_weights(cls.Settings(**parse_settings(cls.Settings, settings)))
 
 
 def get_recipe(method: str, dataset: str, profile: str | None = None) -> Recipe:
@@ -135,7 +142,8 @@ def _parse(key: str, value: Any, hint: Any) -> Any:
         if value not in choices:
             raise SettingError(f"setting {key!r} takes one of {', '.join(map(str, choices))}; found {value!r}")
         return value
-    if isinstance(value, str) and str not in choices:
+    nothing = type(None) in choices and str(value).lower() in NOTHING
+    if isinstance(value, str) and (nothing or str not in choices):
         value = _from_text(value)
     for option in choices:
         origin = typing.get_origin(option) or option
@@ -150,7 +158,7 @@ def _parse(key: str, value: Any, hint: Any) -> Any:
 
 def _from_text(text: str) -> Any:
     """Text from a command line as a value: none/true/false in any case, else JSON, else the text itself."""
-    words = {"none": None, "null": None, "true": True, "false": False}
+    words = {**dict.fromkeys(NOTHING), "true": True, "false": False}
     if text.lower() in words:
         return words[text.lower()]
     try:

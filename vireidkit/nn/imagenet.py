@@ -1,4 +1,4 @@
-"""ImageNet weights for the trunks: found, checked by hash, loaded, and what did not fit reported."""
+"""Weight files of trunks, ImageNet's first of all: found, checked by hash, loaded, and what did not fit reported."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ IMAGENET_ADDRESSES = {
     50: "https://download.pytorch.org/models/resnet50-0676ba61.pth",
 }
 DOWNLOAD = "download"
+WRAPPER = "module."
 TIMEOUT_SECONDS = 30
 
 
@@ -60,7 +61,15 @@ def load_imagenet(network: nn.Module, depth: int, source: str | Path = DOWNLOAD)
         CheckpointError: the file cannot be fetched, does not match its hash, is truncated, or belongs to another network.
         SettingError: no file is known for this depth.
     """
-    path = imagenet_file(depth) if str(source) == DOWNLOAD else Path(source).expanduser()
+    return load_weight_file(network, imagenet_file(depth) if str(source) == DOWNLOAD else Path(source).expanduser())
+
+
+def load_weight_file(network: nn.Module, path: Path) -> LoadReport:
+    """Load a weight file into every ``Trunk`` inside ``network``.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or belongs to another network.
+    """
     state = read_weights(path)
     missing, unexpected = load_trunks(network, state, what=str(path))
     return LoadReport(path, sha256_of(path), missing, unexpected)
@@ -93,8 +102,8 @@ def _download(address: str, path: Path) -> None:
             check_hash(aside, path.name)
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        advice = f"fetch it on a machine with a network and set imagenet=PATH/{path.name} or put it at {path}"
-        raise CheckpointError(f"cannot download {address} ({reason}): {advice}; imagenet=none starts at random") from error
+        advice = f"fetch it on a machine with a network and set pretrained=PATH/{path.name} or put it at {path}"
+        raise CheckpointError(f"cannot download {address} ({reason}): {advice}; pretrained=none starts at random") from error
 
 
 def check_hash(path: Path, name: str | None = None) -> None:
@@ -126,7 +135,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise CheckpointError(f"weight file cannot be read, it may be truncated: {path}: {reason}") from error
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"weight file {path} should hold tensors by name, as torchvision's do; found {type(state).__name__}")
-    return dict(state)
+    wrapped = all(name.startswith(WRAPPER) for name in state)  # saved from torch's DataParallel, as some of torchreid's are
+    return {name.removeprefix(WRAPPER): value for name, value in state.items()} if wrapped else dict(state)
 
 
 def load_trunks(network: nn.Module, state: Mapping[str, Tensor], *, what: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -167,9 +177,8 @@ def _check_fit(trunk: Trunk, state: Mapping[str, Tensor], what: str) -> list[str
             missing.append(key)
         elif state[key].shape != value.shape:
             expected, found = tuple(value.shape), tuple(state[key].shape)
-            raise CheckpointError(
-                f"{what} does not fit: {key} should be {expected}, found {found}; ImageNet files fit width 1.0 of their depth"
-            )
+            hint = "is it of another width? torchvision's ImageNet files fit width 1.0"
+            raise CheckpointError(f"{what} does not fit: {key} should be {expected}, found {found}; {hint}")
     # Files from before torch 0.4.1 have no batch counters, which only a batch norm without momentum reads.
     needed = [key for key in missing if not key.endswith("num_batches_tracked") and not set(key.split(".")) & set(trunk.added)]
     if needed:

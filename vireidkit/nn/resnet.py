@@ -19,9 +19,9 @@ STAGES = ("layer1", "layer2", "layer3", "layer4")
 Placement = Mapping[str, tuple[int, ...]]  # stage name -> zero-based blocks that a non-local block follows
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, *, groups: int = 1) -> nn.Conv2d:
     """A convolution without bias that keeps the size at stride 1, initialised as torchvision's (Kaiming normal, fan-out)."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return conv
 

@@ -20,12 +20,12 @@ from vireidkit.errors import CheckpointError, KitError, SettingError
 from vireidkit.files import read_json, write_json, write_text
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Recipe
-from vireidkit.methods.registry import build_method, get_recipe, with_overrides
+from vireidkit.methods.registry import build_method, get_recipe, start_weights, with_overrides
 from vireidkit.training.checkpoint import find_checkpoint, load_weights
 from vireidkit.training.history import read_history
 
 # What must agree before a folder's checkpoint may be continued.
-IDENTITY = ("method", "dataset", "split", "profile", "seed", "fingerprint", "settings", "recipe")
+IDENTITY = ("method", "dataset", "split", "profile", "seed", "fingerprint", "settings", "start_weights", "recipe")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,14 @@ class Run:
         return method.eval()
 
     def untrained(self) -> Method:
-        """The same network with the weights that training began from (loading pretrained ones where the run did)."""
+        """The same network with the weights that training began from (loading pretrained ones where the run did).
+
+        Raises:
+            CheckpointError: the pretrained weights are gone, or are others than the run began from.
+        """
+        expected, found = self.info.get("start_weights"), start_weights(self.info["method"], self.info["settings"])
+        if expected != found:
+            raise CheckpointError(f"{self.path} began from other pretrained weights: expected {expected}, found {found}")
         method = self._network()
         recipe = get_recipe(self.info["method"], self.info["dataset"], self.info["profile"])
         recipe, _ = with_overrides(self.info["method"], recipe, self.info["overrides"])

@@ -1,0 +1,34 @@
+"""Trunks by name: what the setting ``trunk`` of a method may say, and what their weight files are called."""
+
+from __future__ import annotations
+
+from vireidkit.errors import SettingError
+from vireidkit.nn.osnet import OSNet
+from vireidkit.nn.resnet import ResNet
+from vireidkit.nn.trunk import Trunk
+
+RESNET_DEPTHS = {"resnet18": 18, "resnet50": 50}
+TRUNKS = (*RESNET_DEPTHS, "osnet")
+
+
+def build_trunk(name: str, *, width: float = 1.0, non_local: bool = False, non_local_width: int = 1) -> Trunk:
+    """A fresh trunk: "resnet18", "resnet50" or "osnet", with ``width`` times its usual channels.
+
+    Args:
+        non_local: insert AGW's non-local blocks, which only a ResNet has places for; non_local_width: their inner channels.
+
+    Raises:
+        SettingError: an unknown name, an impossible width, or non-local blocks in OSNet.
+    """
+    if name in RESNET_DEPTHS:
+        return ResNet(RESNET_DEPTHS[name], width=width, non_local=non_local, non_local_width=non_local_width)
+    if name != "osnet":
+        raise SettingError(f"trunk must be one of {', '.join(TRUNKS)}; found {name!r}")
+    if non_local:
+        raise SettingError("non-local blocks have no place in osnet; set non_local=False with trunk=osnet")
+    return OSNet(width)
+
+
+def trunk_name(trunk: str, width: float) -> str:
+    """Name of a trunk of one width, as in ``resnet18-x0.25``: what its weight file is called."""
+    return f"{trunk}-x{width:g}"
