@@ -259,6 +259,14 @@ def test_an_unfinished_rendering_is_not_mixed_either(parts: dict[str, StubPart],
     assert render(tmp_path, parts=("main",), resume=False, **PLAIN) == {"main": 4}
 
 
+def test_a_renderer_that_is_changed_while_it_draws_is_noticed(out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = iter("abb")
+    monkeypatch.setattr(publish_files, "renderer_hash", lambda: next(hashes))
+    with pytest.raises(DatasetError, match="drawn by another version of the renderer"):
+        render(tmp_path / "new", parts=("main",), **PLAIN)
+    assert not (tmp_path / "new/manifest.json").exists()
+
+
 def test_the_renderers_hash_follows_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert publish_files.renderer_hash() == publish_files.renderer_hash()
     monkeypatch.setattr(publish_files, "RENDERER", tmp_path)

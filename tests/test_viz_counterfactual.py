@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from vireidkit import viz
-from vireidkit.viz.counterfactual import change_map, changes_by_band, side_by_side
+from vireidkit.analysis import changes_by_band
+from vireidkit.viz.counterfactual import change_map, side_by_side
 from vireidkit.viz.player import described
 from vireidkit.viz.style import png_of
 
@@ -38,6 +39,12 @@ class TestChanges:
         half = np.asarray(before["infrared"]).copy()
         half[8:12, 2:6] += 30  # elsewhere, just as large
         assert changes_by_band(before, {"visible": after["visible"], "infrared": half}) == {"visible": 30.0, "infrared": 15.0}
+
+    def test_other_bands_or_sizes(self) -> None:
+        with pytest.raises(ValueError, match="found visible and infrared"):
+            changes_by_band({"visible": draw(1, 1)}, {"infrared": draw(1, 1)})
+        with pytest.raises(ValueError, match="one size"):
+            changes_by_band({"visible": draw(1, 1)}, {"visible": draw(1, 1).resize((4, 4))})
 
     def test_the_map_is_white_where_nothing_changes(self) -> None:
         drawn = change_map(draw(1, 1, "visible"), draw(1, 1, "visible", shirt="light"))
@@ -160,7 +167,7 @@ class TestDials:
     def test_the_title_speaks_of_what_moves_most(self) -> None:
         table = pd.DataFrame({"setting": [1, 0, 0, 1], "series": ["top", "top", "hair", "hair"], "value": [0.9, -0.1, 0.5, 0.5]})
         fig = viz.dial_curves(table.assign(low=table["value"] - 0.1, high=table["value"] + 0.1), dial="coupling", measure="r", chance=0.0)
-        assert fig.get_label().startswith("From coupling 0 to 1, top goes from -0.10 to 0.90")
+        assert fig.get_label().startswith("Top: from -0.10 to 0.90 as coupling goes from 0 to 1")
         assert fig.axes[0].get_ylim()[0] < -0.1
         assert png_of(fig)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from vireidkit.data import Dataset, ImageStore, load_dataset
 from vireidkit.errors import KitError, SettingError, TrainingError
 from vireidkit.evaluation import Features, Scores, evaluate, extract_features, get_protocol, write_scores
-from vireidkit.methods import Method, Recipe, build_method, get_recipe, start_weights, with_overrides
+from vireidkit.methods import Method, Recipe, build_method, default_profile, get_recipe, start_weights, with_overrides
 from vireidkit.modality import MODALITIES
 from vireidkit.training import Run, Trainer, discard_run, open_run, resumable, run_record, start_run
 from vireidkit.training.loop import Extraction, Validation
@@ -96,7 +96,7 @@ def _plan(
         dataset=dataset,
         data_root=str(data.root),
         split=split,
-        profile=profile or ("study" if dataset == "twilight" else "paper"),
+        profile=profile or default_profile(dataset),
         seed=seed,
         settings=settings,
         start_weights=start_weights(method, settings),

@@ -141,7 +141,10 @@ def _check_signature(found: Mapping[str, Any], mine: Mapping[str, Any], folder: 
     told = {"renderer": "by another version of the renderer", "settings": "with other settings", "with_people": "with or without people"}
     differ = [text for name, text in told.items() if found.get(name) != mine[name]]
     if differ:
-        raise DatasetError(f"the pictures in {folder} were drawn {' and '.join(differ)}: draw everything anew (resume=False or --fresh), or name another folder")
+        raise DatasetError(
+            f"the pictures in {folder} were drawn {' and '.join(differ)}: draw everything anew (resume=False or --fresh), "
+            "or name another folder"
+        )
 
 
 def _read_record(file: Path) -> Record:
@@ -175,7 +178,13 @@ def _is_whole(part: Part, identity: int, record: Record, folder: Path) -> bool:
 
 
 def finish(part: Part, folder: Path, records: Mapping[int, Record]) -> dict[str, Any]:
-    """Write the lists and the factor tables of a part, and return its section of the manifest."""
+    """Write the lists and the factor tables of a part, and return its section of the manifest.
+
+    Raises:
+        DatasetError: the renderer's files were changed while it was drawing.
+    """
+    drawn_by = signature(part)
+    _check_signature(read_json(folder / STATE / "signature.json", what="state of a rendering"), drawn_by, folder)
     ordered = [records[identity] for identity in part.identities]
     for path, text in part.lists().items():
         write_text(folder / path, text)
@@ -185,7 +194,7 @@ def finish(part: Part, folder: Path, records: Mapping[int, Record]) -> dict[str,
     written |= {path: sha256_of(folder / path) for path in [*part.lists(), "identities.csv", "images.csv"]}
     sizes = [(folder / path).stat().st_size for path in written]
     counts = {"identities": len(ordered), "pictures": sum(len(record.pictures) for record in ordered)}
-    return {**signature(part), **counts, "files": len(written), "bytes": sum(sizes), "sha256": _by_folder(written)}
+    return {**drawn_by, **counts, "files": len(written), "bytes": sum(sizes), "sha256": _by_folder(written)}
 
 
 def write_rows(file: Path, rows: list[dict[str, str]]) -> None:

@@ -1,6 +1,7 @@
 """Analysis: features and tables in, tables out."""
 
 from vireidkit.analysis.answers import first_answers
+from vireidkit.analysis.changes import changes_by_band
 from vireidkit.analysis.confusions import attraction, breakdown, shared_traits
 from vireidkit.analysis.distances import GROUPS, pair_distances, separation
 from vireidkit.analysis.gap import band_distance, gap_numbers, modality_mixing
@@ -20,6 +21,7 @@ __all__ = [
     "band_brightness",
     "band_distance",
     "breakdown",
+    "changes_by_band",
     "channel_shares",
     "choose_the_best",
     "factor_probes",

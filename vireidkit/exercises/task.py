@@ -80,6 +80,33 @@ def _channel_mean(answer: Any) -> str:
     return "subtract the mean first, then divide by the standard deviation, channel by channel."
 
 
+# Undyed cotton at about 850 nm, how dark the dyed cloth looks (0-1), and the share of that darkness which each dye keeps there.
+CLOTH = {"fabric": 0.72, "darkness": 0.9, "organic dye": 0.22, "carbon black": 0.92}
+
+
+@exercise(
+    "01-dye",
+    question="Two shirts of one cotton look equally black (`given`). How many times as much near-infrared light does the one with the "
+    "organic dye give back as the one with carbon black?",
+    given=CLOTH,
+    hint="reflectance = fabric x (1 - k x darkness), with k the share that the dye keeps; then divide one by the other.",
+    right="The eye sees one shirt, the lamp shows two. The fabric cancels, so this factor is the dye's alone.",
+)
+def _dye(answer: Any) -> str:
+    kept = {dye: 1 - CLOTH[dye] * CLOTH["darkness"] for dye in ("organic dye", "carbon black")}
+    truth = kept["organic dye"] / kept["carbon black"]
+    mistakes = {
+        "that is the other way round: how much the carbon black one gives back of the organic one.": 1 / truth,
+        "that is the difference of the two reflectances; divide them.": CLOTH["fabric"] * (kept["organic dye"] - kept["carbon black"]),
+        "that is the reflectance of the organic one; divide by that of the other.": CLOTH["fabric"] * kept["organic dye"],
+        "that is the reflectance of the carbon black one; it goes below the line.": CLOTH["fabric"] * kept["carbon black"],
+        "those are the dyes' k divided; each is multiplied by the darkness and taken from 1 first.": CLOTH["carbon black"]
+        / CLOTH["organic dye"],
+        "the darkness is missing: k is multiplied by it.": (1 - CLOTH["organic dye"]) / (1 - CLOTH["carbon black"]),
+    }
+    return judge_number(answer, truth, mistakes, stuck="Work out both reflectances first.", share=False)
+
+
 COLOURS = {"red": (200, 0, 0), "green": (0, 102, 0), "blue": (0, 0, 230), "yellow": (120, 120, 0), "navy": (0, 0, 102)}
 
 

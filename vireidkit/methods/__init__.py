@@ -5,6 +5,7 @@ from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.methods.registry import (
     build_method,
+    default_profile,
     get_recipe,
     list_methods,
     list_recipes,
@@ -21,6 +22,7 @@ __all__ = [
     "Stage",
     "agw",
     "build_method",
+    "default_profile",
     "get_recipe",
     "list_methods",
     "list_recipes",

@@ -95,6 +95,14 @@ TWILIGHT_PAPER = replace(
     settings={"trunk_lr_factor": 1.0},
 )
 
+THERMAL_COMPARE = replace(
+    TWILIGHT_COMPARE,
+    source="ours: the recipe of Twilight's main part, on the 50 people of a split of the thermal part",
+    expects="not measured",
+)
+
+THERMAL_SMOKE = replace(TWILIGHT_SMOKE, validate_every=0)  # as in RegDB there are no validation people
+
 AGW_RECIPES = {
     ("sysu-mm01", "paper"): SYSU_PAPER,
     ("sysu-mm01", "smoke"): replace(TWILIGHT_SMOKE, replacement=True),
@@ -102,4 +110,7 @@ AGW_RECIPES = {
     ("twilight", "study"): TWILIGHT_STUDY,
     ("twilight", "compare"): TWILIGHT_COMPARE,
     ("twilight", "smoke"): TWILIGHT_SMOKE,
+    ("twilight-thermal", "study"): THERMAL_COMPARE,
+    ("twilight-thermal", "compare"): THERMAL_COMPARE,
+    ("twilight-thermal", "smoke"): THERMAL_SMOKE,
 }

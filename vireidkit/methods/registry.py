@@ -70,14 +70,19 @@ def start_weights(method: str, settings: Mapping[str, Any]) -> str | None:
     return cls.start_weights(cls.Settings(**parse_settings(cls.Settings, settings)))
 
 
+def default_profile(dataset: str) -> str:
+    """``study`` for the parts of Twilight, ``paper`` for every other data set."""
+    return "study" if dataset.partition("-")[0] == "twilight" else "paper"
+
+
 def get_recipe(method: str, dataset: str, profile: str | None = None) -> Recipe:
-    """The recipe of (method, data set, profile). ``None`` is "study" for Twilight and "paper" for every other data set.
+    """The recipe of (method, data set, profile). ``None`` is ``default_profile(dataset)``.
 
     Raises:
         SettingError: unknown profile, or a pair that is not defined; the message lists the defined ones.
     """
     cls = method_class(method)
-    profile = profile or ("study" if dataset == "twilight" else "paper")
+    profile = profile or default_profile(dataset)
     if profile not in PROFILES:
         raise SettingError(f"unknown profile {profile!r}{_nearest(profile, PROFILES)}; known: {', '.join(PROFILES)}")
     if (dataset, profile) not in cls.recipes:

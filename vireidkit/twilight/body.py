@@ -21,8 +21,9 @@ BONE = {name: number for number, name in enumerate(BONES)}
 JOINT = BONE | {name: len(BONES) + k for k, name in enumerate(("crown", "knuckle_l", "knuckle_r", "toe_l", "toe_r"))}
 # What a triangle or a vertex belongs to. Tights, skirt and hair are helper surfaces of the asset: clothes are made from them.
 FLESH, TIGHTS, SKIRT, HAIR = range(4)
-# Share of the asset's extreme that a drawn value of 1 reaches: the extremes themselves are caricatures (assumed).
-AGE_SHARE, HEIGHT_SHARE = 0.6, 0.6
+# What a drawn value of 1 reaches of the asset's extreme (assumed). Its tallest body is 24 dm, a giant; its heaviest and thinnest differ
+# from the neutral one by 2 to 3 cm only.
+REACH = {"old": 0.6, "maxheight": 0.3, "minheight": 0.6, "heavy": 2.6, "thin": 2.0, "muscle": 1.0, "slack": 1.0}
 TORSO_ALONG = -0.05
 SKIRT_SMOOTHED = 5
 
@@ -98,12 +99,12 @@ def shape_of(body: Body, shape: BodyShape) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f'expected gender "f" or "m"; found {shape.gender!r}')
     strengths = {
         "gender": shape.gender_weight,
-        "old": shape.old * AGE_SHARE,
-        f"{'heavy' if shape.weight > 0 else 'thin'}_{shape.gender}": abs(shape.weight),
-        f"{'muscle' if shape.muscle > 0 else 'slack'}_{shape.gender}": abs(shape.muscle),
-        f"{'maxheight' if shape.height > 0 else 'minheight'}_{shape.gender}": abs(shape.height) * HEIGHT_SHARE,
+        "old": shape.old * REACH["old"],
         f"ideal_{shape.gender}": shape.ideal,
     }
+    for value, more, less in ((shape.weight, "heavy", "thin"), (shape.muscle, "muscle", "slack"), (shape.height, "maxheight", "minheight")):
+        towards = more if value > 0 else less
+        strengths[f"{towards}_{shape.gender}"] = abs(value) * REACH[towards]
     vertices, joints = body.base.copy(), body.joints.copy()
     for name, strength in strengths.items():
         vertices += strength * body.directions[name]

@@ -110,7 +110,8 @@ class View:
 
     Attributes:
         seed, identity, camera, number: the key of the picture's draws.
-        heading_degrees: 0 walks towards the camera, 90 to the picture's right; walk_phase: 0 to 2 pi, two steps.
+        heading_degrees: 0 walks towards the camera, 90 to the picture's right; walk_phase: 0 to 2 pi, two steps;
+            folds: where the folds of the clothes lie, 0 to 2 pi.
         elevation_degrees, distance_dm: of the camera; turn_degrees: of the head; place, zoom: the part of the scene that is seen.
         top_margin, bottom_margin, side_margin, shift, aspect: the crop around the person, as a detector would cut it.
         exposure_stops: against the camera's own exposure; blur_px: standard deviation of the optical blur; motion_px: sideways.
@@ -125,6 +126,7 @@ class View:
     number: int
     heading_degrees: float
     walk_phase: float
+    folds: float
     elevation_degrees: float
     distance_dm: float
     turn_degrees: float
@@ -188,6 +190,7 @@ def draw_view(seed: int, identity: int, camera: int, number: int, *, hardness: f
         seed, identity, camera, number,
         heading_degrees=_wrapped(centre + 0.75 * hardness * spread * g.normal()),
         walk_phase=g.uniform(0, 2 * math.pi),
+        folds=g.uniform(0, 2 * math.pi),
         elevation_degrees=g.uniform(*at.elevation),
         distance_dm=g.uniform(*at.distance),
         turn_degrees=12 * g.normal(),
@@ -231,9 +234,11 @@ def follow(view: View, frame: int, stride: float = 1.0) -> View:
     turn = math.radians(view.heading_degrees)
     drift = generator(view.seed, "drift", view.identity, view.camera, view.number).normal()
     tremble = 0.004 * g.normal(size=4)
+    walked = 2 * math.pi * STEPS_PER_SECOND * stride**0.3 * FRAME_SECONDS * frame
     return replace(
         view,
-        walk_phase=(view.walk_phase + 2 * math.pi * STEPS_PER_SECOND * stride**0.3 * FRAME_SECONDS * frame) % (2 * math.pi),
+        walk_phase=(view.walk_phase + walked) % (2 * math.pi),
+        folds=view.folds + 0.8 * walked,
         heading_degrees=_wrapped(view.heading_degrees + 0.8 * drift * frame),
         place=min(1.0, max(0.0, view.place + 0.012 * frame * math.sin(turn))),
         zoom=view.zoom * (1 - 0.006 * frame * math.cos(turn)),

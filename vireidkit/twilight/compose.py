@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from vireidkit.twilight import light
 from vireidkit.twilight.body import load_body
 from vireidkit.twilight.camera import BANDS, GENERIC_OPTICS, VIEW_FACTORS, Camera, Optics, Projection, View, camera_of, draw_view, project
-from vireidkit.twilight.dressing import SLOTS, Mesh, dress
+from vireidkit.twilight.dressing import Mesh, dress, two_sided
 from vireidkit.twilight.factors import changed
 from vireidkit.twilight.gait import pose
 from vireidkit.twilight.people import Person, draw_person
@@ -25,7 +25,6 @@ from vireidkit.twilight.surface import Surface, shading_normals, surface_of
 
 TALL, WIDE = HEIGHT * SUPERSAMPLING, WIDTH * SUPERSAMPLING
 DEVELOPING = {"visible": 1.25, "near-infrared": 1.15, "thermal": 1.0}  # brings the usual scene to the middle of the range
-OPEN_CLOTH = [SLOTS.index(name) for name in ("hair", "skirt", "coat")]  # seen from inside as well
 
 
 @dataclass(frozen=True)
@@ -107,10 +106,9 @@ def _scene_light(scene: np.ndarray, shot: _Shot) -> np.ndarray:
 
 def _add_person(picture: np.ndarray, person: Person, mesh: Mesh, projection: Projection, shot: _Shot, coupling: float) -> None:
     """Write the person's light over the scene."""
-    inside_shows = np.isin(mesh.slots, OPEN_CLOTH)
-    fragments = rasterise(projection.points, projection.depth, mesh.triangles, mesh.covers, TALL, WIDE, inside_shows)
+    fragments = rasterise(projection.points, projection.depth, mesh.triangles, mesh.covers, TALL, WIDE, two_sided(mesh))
     surface = surface_of(person, mesh, fragments, coupling=coupling)
-    normals = shading_normals(projection.space, mesh, fragments, surface, person)
+    normals = shading_normals(projection.space, mesh, fragments, surface, person, folds=shot.view.folds)
     picture.reshape(TALL * WIDE, -1)[fragments.pixel] = _person_light(surface, normals, fragments, shot)
 
 

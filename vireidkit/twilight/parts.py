@@ -189,6 +189,7 @@ class Pairs(Part):
         return {"train": sorted(order[: self.people // 2]), "test": sorted(order[self.people // 2 :])}
 
     def lists(self) -> dict[str, str]:
+        """Four lists a split. The label in a train list is the class, in a test list the identity."""
         lists = {}
         for split in range(1, PAIR_SPLITS + 1):
             for half, members in self.halves(split).items():

@@ -38,7 +38,7 @@ from vireidkit.twilight.wardrobe import (
 GENDERS = ("f", "m")
 HAIR_STYLES = ("bob", "long", "ponytail", "bun", "short", "crop", "curly", "bald")
 LOOK_ALIKE_SHARE = 0.5
-TEMPLATES = 40
+TEMPLATES = 24
 GREY_FROM = 0.7  # of ``BodyShape.old``: everybody older is grey by nature
 SKIN_SPREAD = 0.09  # of the logarithm of a person's skin NIR, whatever the tone; assumed
 HAIR_SPREAD = 0.28  # of the logarithm of a person's hair NIR: thickness, oil, cut; assumed

@@ -27,9 +27,9 @@ class Settings:
     thermal_seed: int = 20261124
     tracklet_seed: int = 20261125
     scene_seed: int = 20261126
-    hardness: float = 0.4
-    coupling: float = 0.5
-    look_alike_share: float = 0.6
+    hardness: float = 0.3
+    coupling: float = 0.7
+    look_alike_share: float = 0.5
     templates: int = 24
 
     def __post_init__(self) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vireidkit.analysis.changes import changes_by_band, difference
 from vireidkit.viz.pages import Page, picture_of
 from vireidkit.viz.style import FAINT, LABEL, SMALL, WIDTH, many, styled, text_width, wrapped
 
 # draw(person, camera, band, **changes) -> picture; the renderer's, or any other with these arguments.
 Draw = Callable[..., Any]
 AS_DRAWN = "as drawn"
-SEEN = 8  # grey levels; smaller differences are noise
 TALLEST = 1.7  # inches
 FRAME, GAP = 215, 3
 
@@ -70,7 +70,7 @@ def picture_table(
 
 def change_map(before: Any, after: Any) -> NDArray[np.uint8]:
     """Where two pictures differ, uint8 (H, W, 3): white where they agree, purple where they do not, with a thin frame."""
-    share = np.sqrt(difference(before, after)[..., None] / 255)  # the root shows small ones
+    share = np.sqrt(difference(picture_of(before), picture_of(after))[..., None] / 255)  # the root shows small ones
     colours = (255 * (1 - share * [0.55, 1.0, 0.45])).astype(np.uint8)
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         colours[edge] = FRAME
@@ -82,21 +82,6 @@ def side_by_side(left: Any, right: Any | None = None) -> NDArray[np.uint8]:
     left = picture_of(left)
     blank = np.full_like(left, 255)
     return np.concatenate([left, blank[:, :GAP], blank if right is None else picture_of(right)], axis=1)
-
-
-def difference(before: Any, after: Any) -> NDArray[np.int64]:
-    """The largest difference of a channel at every pixel, grey levels (H, W)."""
-    return np.abs(picture_of(before).astype(np.int64) - picture_of(after)).max(axis=2)
-
-
-def changes_by_band(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
-    """How much each band changed, in grey levels: mean over the pixels where any of the bands did.
-
-    The bands are averaged over the same pixels, so that their numbers can be compared. 0 where nothing changed.
-    """
-    maps = {band: difference(before[band], after[band]) for band in before}
-    touched = np.any([levels > SEEN for levels in maps.values()], axis=0)
-    return {band: float(levels[touched].mean()) if touched.any() else 0.0 for band, levels in maps.items()}
 
 
 def counterfactual_sheet(

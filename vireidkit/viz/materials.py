@@ -92,4 +92,4 @@ def _dial_title(ends: dict[str, tuple[float, float]], dial: str, settings: pd.Se
     """The series that moves most."""
     moved = max(ends, key=lambda series: np.nan_to_num(abs(ends[series][1] - ends[series][0])))
     first, last = ends[moved]
-    return f"From {dial} {settings.min():g} to {settings.max():g}, {moved} goes from {first:.2f} to {last:.2f}"
+    return f"{moved}: from {first:.2f} to {last:.2f} as {dial} goes from {settings.min():g} to {settings.max():g}"
