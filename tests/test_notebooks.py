@@ -15,7 +15,10 @@ NAMES = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
 # What each notebook must leave: named figures, and numbers with the range that they lie in whatever the network has learnt.
 LEAVES = {
     "00_start_here": ({"first-look", "raw-pixel-ranks"}, {"raw_pixel_rank1", "chance_rank1"}),
-    "01_two_modalities": (set(), set()),
+    "01_two_modalities": (
+        {"three-bands", "counterfactuals", "player", "coupling", "hardness", "floor", "probes"},
+        {"link_skin", "change_red_near_infrared", "hardness_0_4", "probe_top_nir_visible_to_infrared", "chance_rank1"},
+    ),
     "02_train_a_baseline": (
         {"batch", "training-curves", "triplet-ablation"},
         {"ir2vis_rank1_chance", "ir2vis_rank1_raw_pixels", "ir2vis_rank1_agw", "ir2vis_map"},

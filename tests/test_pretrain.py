@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -26,10 +27,11 @@ from vireidkit.pretrain import (
     settings_of,
     visible_dataset,
 )
+from vireidkit.pretrain_attributes import CHOICES, LEVELLED, attributes_of, level_counts
 from vireidkit.pretrain_card import markdown_table, with_table
 
 TINY = {"image_height": 32, "image_width": 16, "held_out": 3, "identities": 4, "per_identity": 2, "steps": 30, "warmup": 3, "padding": 1}
-TINY |= {"lr": 0.05, "erase": 0.0, "smoothing": 0.0}
+TINY |= {"lr": 0.05, "erase": 0.0, "smoothing": 0.0, "attribute_weight": 0.0}
 PEOPLE = {"train": tuple(range(1, 10))}
 IMAGES = {1: 2, 2: 2, 3: 2, 4: 2, 5: 2}  # camera 3 is infrared and must be left alone
 NAME = "resnet18-x0.125"
@@ -54,8 +56,11 @@ def made(people, tmp_path_factory) -> Path:
 
 
 def test_the_loss_falls_and_the_people_are_learnt(made):
-    rows = [dict(zip(("step", "lr", "id", "triplet", "accuracy", "speed"), line.split(","), strict=True)) for line in lines(made)[1:]]
-    assert lines(made)[0] == "step,lr,id,triplet,accuracy,images_per_second"
+    rows = [
+        dict(zip(("step", "lr", "id", "triplet", "attributes", "accuracy", "speed"), line.split(","), strict=True))
+        for line in lines(made)[1:]
+    ]
+    assert lines(made)[0] == "step,lr,id,triplet,attributes,accuracy,images_per_second"
     assert [row["step"] for row in rows] == ["20", "30"]
     assert float(rows[-1]["id"]) < 0.8 * float(rows[0]["id"]) and float(rows[-1]["accuracy"]) > float(rows[0]["accuracy"])
     assert float(rows[-1]["accuracy"]) > 0.5  # of six people
@@ -115,6 +120,55 @@ def test_a_second_trunk_joins_the_card_and_the_readme_shows_both(people, tmp_pat
     assert markdown_table(card["trunks"]) in text
     assert text.count("safetensors") == 2 and "6 people, 48 pictures, population seed None" in text
     assert with_table("no marks", card["trunks"]) == "no marks"
+
+
+# Attributes
+
+TOPS = ["coat", "tshirt", "shirt"]
+
+
+def factor_table(root: Path, **changed: list) -> Path:
+    """A table of factors for nine people beside their pictures."""
+    number = list(range(1, 10))
+    columns: dict[str, list] = {name: ["none"] * 9 for name in CHOICES} | {name: [0.1 * n for n in number] for name in LEVELLED}
+    columns |= {"identity": number, "top": [TOPS[n % 3] for n in number], "bottom": ["shorts"] * 6 + ["skirt"] * 3} | changed
+    pd.DataFrame(columns).to_csv(root / "identities.csv", index=False)
+    return root
+
+
+def test_attributes_are_levels_of_what_is_worn(tmp_path):
+    found = attributes_of(factor_table(tmp_path), [3, 1, 2, 9])
+    assert found["top"].tolist() == [0, 2, 1, 0]  # coat, tshirt, shirt, coat: sorted by name
+    assert found["sleeve"].tolist() == [3, 0, 1, 4] and found["bottom"].tolist() == [0, 0, 0, 1]
+    # cuffs show under shorts only, and level 0 is for everybody else
+    assert found["cuff"].tolist()[3] == 0 and min(found["cuff"].tolist()[:3]) > 0 and found["skirt_length"].tolist()[:3] == [0, 0, 0]
+    assert "hat" not in found  # all alike
+    assert dict(level_counts(found))["top"] == 3
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda root: (root / "identities.csv").unlink(), "attributes need .*identities.csv.*set attribute_weight=0"),
+        (lambda root: pd.read_csv(root / "identities.csv").drop(columns="top").to_csv(root / "identities.csv"), "lacks the columns top"),
+        (lambda root: factor_table(root, identity=list(range(2, 11))), "lacks identity 1"),
+    ],
+)
+def test_a_broken_table_of_factors_is_named(tmp_path, break_it, message):
+    factor_table(tmp_path)
+    break_it(tmp_path)
+    with pytest.raises(DatasetError, match=message):
+        attributes_of(tmp_path, [1, 2])
+
+
+def test_attributes_are_learnt_beside_the_identities(tmp_path):
+    root = factor_table(make_tree(tmp_path / "tree", splits=PEOPLE, images=IMAGES, size=(32, 16)))
+    run(root, tmp_path / "out", attribute_weight=3.0)
+    rows = [line.split(",") for line in lines(tmp_path / "out")]
+    place = rows[0].index("attributes")
+    assert 0 < float(rows[-1][place]) < 0.95 * float(rows[1][place])
+    assert "attribute_weight" in read_card(tmp_path / "out")[NAME]["settings"]
+    assert not [name for name in load_file(tmp_path / "out" / f"{NAME}.safetensors") if "head" in name or "people" in name]
 
 
 # What may go wrong

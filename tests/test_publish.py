@@ -67,14 +67,14 @@ def test_a_rendered_folder_holds_pictures_lists_tables_and_a_manifest_and_nothin
     assert (out / "main/images.csv").stat().st_mode & 0o444 == 0o444
 
 
-def test_tables_hold_every_factor_in_four_digits(out: Path) -> None:
+def test_tables_hold_every_factor_in_three_digits(out: Path) -> None:
     with open(out / "main/identities.csv", newline="") as stream:
         people = list(csv.DictReader(stream))
-    assert people[0] == {"identity": "1", "top": "none", "height": "0.3333", "beard": "False"}
+    assert people[0] == {"identity": "1", "top": "none", "height": "0.333", "beard": "False"}
     with open(out / "main/images.csv", newline="") as stream:
         pictures = list(csv.DictReader(stream))
     first = {"path": "cam1/0001/0001.webp", "identity": "1", "camera": "1", "number": "1", "band": "visible"}
-    assert pictures[0] == first | {"blur_px": "0.1429", "occluder": "none"}
+    assert pictures[0] == first | {"blur_px": "0.143", "occluder": "none"}
     assert [row["path"] for row in pictures[:4]] == [f"cam{c}/{i:04d}/0001.webp" for i in (1, 2) for c in (1, 3)]
     assert b"\r" not in (out / "main/images.csv").read_bytes()
 

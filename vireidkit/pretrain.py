@@ -1,4 +1,4 @@
-"""Pretraining of the kit's own small trunks: who is who in visible light, on people who are in no data set.
+"""Pretraining of the kit's own small trunks: who is who and who wears what in visible light, on people who are in no data set.
 
 What ImageNet weights are to a ResNet-50 on real pictures, these are to a small trunk on Twilight. Nothing infrared is seen.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from vireidkit.data import Augmentation, Batch, Dataset, ImageStore, augment
@@ -31,6 +31,7 @@ from vireidkit.methods import Method, Progress
 from vireidkit.methods.registry import parse_settings
 from vireidkit.modality import VISIBLE
 from vireidkit.nn import TRUNKS, BNNeck, GeM, IdentityClassifier, build_trunk, trunk_name
+from vireidkit.pretrain_attributes import attributes_of, level_counts
 from vireidkit.pretrain_card import command_of, writable, write_trunk
 from vireidkit.randomness import generator, scoped_randomness
 from vireidkit.training.guards import check_finite
@@ -57,6 +58,8 @@ class PretrainSettings:
         momentum, weight_decay: of stochastic gradient descent (Nesterov's form).
         smoothing: share of the target that the identity loss spreads over all classes.
         triplet_weight: weight of the batch-hard triplet beside the identity loss; margin: its margin.
+        attribute_weight: weight of the mean cross-entropy over what people wear and look like (kinds and shapes, no colours);
+            0 learns identities alone and needs no table of factors.
         padding, flip, erase: pixels of zero padding before the random crop, probability of the mirror image, and of a random
             rectangle.
         jitter: largest change of brightness, contrast and saturation, as a factor of 1 - jitter to 1 + jitter for each picture.
@@ -75,10 +78,11 @@ class PretrainSettings:
     smoothing: float = 0.1
     triplet_weight: float = 1.0
     margin: float = 0.3
+    attribute_weight: float = 3.0
     padding: int = 4
     flip: float = 0.5
     erase: float = 0.5
-    jitter: float = 0.2
+    jitter: float = 0.4
 
     def __post_init__(self) -> None:
         for name in ("image_height", "image_width", "held_out", "identities", "per_identity", "steps"):
@@ -128,7 +132,9 @@ def pretrain(
     settings, root, out = settings_of(trunk, overrides or {}), Path(root).expanduser(), writable(Path(out).expanduser())
     about = population_of(root, render, population_seed, quiet=quiet)
     data = visible_dataset(root, settings.held_out)
-    model, history, found = _trained(ClassifierSettings(trunk, width, settings.smoothing, settings.margin), data, settings, seed, quiet)
+    attributes = attributes_of(root, list(data.labels("train"))) if settings.attribute_weight else {}
+    kind = ClassifierSettings(trunk, width, settings.smoothing, settings.margin, level_counts(attributes))
+    model, history, found = _trained(kind, attributes, data, settings, seed, quiet)
     entry = {
         "command": command_of(trunk, width, seed, root, render, population_seed, overrides or {}),
         "seed": seed,
@@ -233,10 +239,14 @@ class ClassifierSettings:
     width: float
     smoothing: float
     margin: float
+    attributes: tuple[tuple[str, int], ...] = ()  # name, number of levels
 
 
 class VisibleClassifier(Method):
-    """A trunk with GeM pooling, batch-norm neck and classifier; identity loss and batch-hard triplet, as in AGW, on one band."""
+    """A trunk with GeM pooling, batch-norm neck and classifier; identity loss and batch-hard triplet, as in AGW, on one band.
+
+    Beside the identities a linear layer each tells the attributes, whose levels ``people`` holds: (identities, attributes).
+    """
 
     name = "visible-classifier"
 
@@ -246,14 +256,20 @@ class VisibleClassifier(Method):
         self.pool = GeM()
         self.neck = BNNeck(self.trunk.channels)
         self.classifier = IdentityClassifier(self.trunk.channels, num_identities)
+        self.heads = nn.ModuleList(nn.Linear(self.trunk.channels, levels) for _, levels in settings.attributes)
+        self.register_buffer("people", torch.zeros(num_identities, len(settings.attributes), dtype=torch.int64))
 
     def forward(self, batch: Batch, terms: Collection[str] | None = None) -> dict[str, Tensor]:
-        """The terms "id" and "triplet", and the share of right answers, "accuracy"."""
+        """The terms "id", "triplet" and "attributes", and the share of right answers, "accuracy"."""
         features = self.pool(self.trunk(batch.images))  # (B, D)
-        logits = self.classifier(self.neck(features))  # (B, C)
+        descriptor = self.neck(features)
+        logits = self.classifier(descriptor)  # (B, C)
+        levels = self.people[batch.labels]  # (B, A)
+        told = [F.cross_entropy(head(descriptor), levels[:, place]) for place, head in enumerate(self.heads)]
         return {
             "id": F.cross_entropy(logits, batch.labels, label_smoothing=self.settings.smoothing),
             "triplet": batch_hard_triplet(features, batch.labels, self.settings.margin),
+            "attributes": torch.stack(told).mean() if told else logits.new_zeros(()),
             "accuracy": (logits.detach().argmax(1) == batch.labels).float().mean(),
         }
 
@@ -267,13 +283,15 @@ class VisibleClassifier(Method):
 
 
 def _trained(
-    kind: ClassifierSettings, data: Dataset, settings: PretrainSettings, seed: int, quiet: bool
+    kind: ClassifierSettings, attributes: Mapping[str, Tensor], data: Dataset, settings: PretrainSettings, seed: int, quiet: bool
 ) -> tuple[VisibleClassifier, History, dict[str, Any]]:
     """The trained network, its history, and its scores on the people held out, beside those of the floor, with the cost."""
     size = (settings.image_height, settings.image_width)
     learnt, held_out = (ImageStore(data, table, size, progress=not quiet) for table in (data.train, data.test))
     with scoped_randomness(seed, "pretraining weights"):
         model = VisibleClassifier(len(data.labels("train")), kind)
+    if attributes:
+        model.people.copy_(torch.stack(list(attributes.values()), 1))
     floor = {"untrained": _score(model, data, held_out), "raw_pixels": _score(None, data, held_out)}
     began = time.process_time()
     history = _fit(model, data, learnt, settings, seed, quiet)
@@ -305,7 +323,7 @@ def _fit(model: VisibleClassifier, data: Dataset, store: ImageStore, settings: P
         values = {name: float(value.detach()) for name, value in terms.items()}
         check_finite(values, epoch=0, step=step)
         optimizer.zero_grad(set_to_none=True)
-        (terms["id"] + settings.triplet_weight * terms["triplet"]).backward()
+        (terms["id"] + settings.triplet_weight * terms["triplet"] + settings.attribute_weight * terms["attributes"]).backward()
         optimizer.step()
         speed = settings.identities * settings.per_identity / (time.perf_counter() - began)
         rows.append({"step": step + 1, "lr": cosine_rate(settings, step), **values, "images_per_second": speed})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 STATE = ".render"  # folder inside a part: one record an identity, while the part is being rendered
 KEY_COLUMNS = ("path", "identity", "camera", "number", "band")
-DIGITS = 4  # significant ones, in the tables
+DIGITS = 3  # significant ones, in the tables
 RENDERER = Path(__file__).resolve().parent / "twilight"
 RENDERER_FILES = (".py", ".csv", ".npz")
 
@@ -73,7 +73,7 @@ def encoded(picture: Image.Image) -> bytes:
 
 
 def cell(value: Any) -> str:
-    """A value as the text of a table's cell; numbers with four significant digits, None as nothing."""
+    """A value as the text of a table's cell; numbers with ``DIGITS`` significant digits, None as nothing."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float):
         value = float(f"{value:.{DIGITS}g}") + 0.0  # no minus before a zero

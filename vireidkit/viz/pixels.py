@@ -87,10 +87,10 @@ def brightness_scatter(images: Any, table: pd.DataFrame, *, bands: Sequence[str]
     )
     axes.set_aspect("equal")
     axes.legend(loc="lower right")
-    tells = "a weak hint at" if abs(r) < 0.7 else "much about"
+    tells = "is a weak hint at" if abs(r) < 0.7 else "tells much about"
     return finish(
         fig,
-        title or f"How bright clothes look in visible light is {tells} how bright they are in infrared: correlation {r:.2f}",
+        title or f"How bright clothes look in visible light {tells} how bright they are in infrared: correlation {r:.2f}",
         f"One diamond a person ({len(people)} people), mean over all images of a band; torso = the middle of the picture.",
         f"A scatter plot of {len(people)} people with correlation {r:.2f}.",
     )
