@@ -29,7 +29,7 @@ def _direction(answer: Any) -> str:
     return judge_choice(answer, DIRECTIONS, "a", wrong)
 
 
-OPEN_SET = {"train": range(1, 226), "test": range(251, 301)}
+OPEN_SET = {"train": range(1, 361), "test": range(401, 501)}
 
 
 @exercise(
