@@ -70,7 +70,7 @@ class PretrainSettings:
     held_out: int = 60
     identities: int = 16
     per_identity: int = 4
-    steps: int = 2000
+    steps: int = 1500
     lr: float = 0.1
     warmup: int = 100
     momentum: float = 0.9
@@ -94,7 +94,7 @@ class PretrainSettings:
 
 
 # OSNet is slower, so that it gets fewer steps for the same time.
-DEFAULTS = {"osnet": PretrainSettings(steps=1200)}
+DEFAULTS = {"osnet": PretrainSettings(steps=1000)}
 
 
 def pretrain(
