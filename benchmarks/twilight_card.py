@@ -2,13 +2,15 @@
 
 Correlations of visible lightness with the near-infrared value, the floor (chance, random features, raw pixels), retrieval on the test
 pictures rendered without people, and what forgetting the rule on cameras 2 and 3 does. RUN is a folder that ``vireidkit train agw
-twilight`` left; its network is used where a trained feature is needed. Writes ``measurements.json`` and ``unusual.png``, a montage
-of the 200 test pictures that lie farthest from all others in the trained feature.
+twilight`` left; its network is used where a trained feature is needed. What training reaches comes from the ledger
+(``data/results/twilight_card.csv``, ``twilight_thermal.csv``). Writes ``measurements.json``, the tables in the card between its two
+marks, and ``unusual.webp``, a montage of the 200 test pictures that lie farthest from all others in the trained feature.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ from vireidkit.data import Dataset, ImageStore
 from vireidkit.data.twilight import read_factors
 from vireidkit.evaluation import Features, chance_scores, evaluate, extract_features, get_protocol, random_features, raw_pixel_features
 from vireidkit.evaluation.scores import score_trial
-from vireidkit.files import write_json
+from vireidkit.files import write_json, write_text
+from vireidkit.ledger import Ledger
 from vireidkit.publish import render_population
 from vireidkit.training import open_run
 from vireidkit.twilight.parts import STILLS
@@ -107,7 +110,89 @@ def montage(features: Features, data: Dataset, file: Path) -> None:
         rows += own[near.argsort()[: UNUSUAL // 2].numpy()].tolist()
     pictures = [np.pad(np.asarray(data.open(data.test["path"][row])), ((1, 1), (1, 1), (0, 0)), constant_values=255) for row in rows]
     lines = [np.concatenate(pictures[start : start + COLUMNS], 1) for start in range(0, len(pictures), COLUMNS)]
-    Image.fromarray(np.concatenate(lines)).save(file, optimize=True)
+    Image.fromarray(np.concatenate(lines)).save(file, quality=85, method=6)
+
+
+# --- the card ---------------------------------------------------------------------------------------------------------------------
+
+BEGINS, ENDS = "<!-- measured: written by benchmarks/twilight_card.py -->", "<!-- end of measured -->"
+HEADS = {
+    "ir2vis": "infrared to visible",
+    "vis2ir": "visible to infrared",
+    "within-visible": "within visible",
+    "within-infrared": "within infrared",
+    "sysu-all-single": "SYSU all-search",
+    "regdb-vis2ir": "visible to thermal",
+    "regdb-ir2vis": "thermal to visible",
+}
+TRAINED = {
+    "{}": "AGW from the shipped trunk",
+    '{"augmentation": "caj"}': "the same with channel augmentation",
+    '{"pretrained": null}': "AGW from scratch",
+}
+
+
+def markdown_table(rows: dict[str, dict[str, str]], protocols: list[str]) -> str:
+    """A table with one line a kind of descriptor and one column a protocol."""
+    lines = ["| | " + " | ".join(HEADS[name] for name in protocols) + " |", "|---" * (len(protocols) + 1) + "|"]
+    lines += [f"| {kind} | " + " | ".join(by.get(name, "-") for name in protocols) + " |" for kind, by in rows.items()]
+    return "\n".join(lines)
+
+
+def percent(by: dict[str, dict[str, float]]) -> dict[str, str]:
+    """Rank-1 / mAP of every protocol, in percent."""
+    return {name: f"{100 * score['rank1']:.1f} / {100 * score['map']:.1f}" for name, score in by.items()}
+
+
+def trained_rows(name: str, fingerprint: str, protocols: list[str]) -> dict[str, dict[str, str]]:
+    """Mean over seeds of the ledger's rows of one grid, with the smallest and largest Rank-1 in brackets."""
+    rows = Ledger.read().rows
+    rows = rows[(rows["file"] == name) & (rows["fingerprint"] == fingerprint)]
+    found = {}
+    for settings, kind in TRAINED.items():
+        own = rows[[json.loads(text) == json.loads(settings) for text in rows["settings"]]]
+        if len(own):
+            found[f"{kind} ({len(own)} seeds)"] = {p: _over_seeds(own, p) for p in protocols}
+    return found
+
+
+def _over_seeds(rows: pd.DataFrame, protocol: str) -> str:
+    rank1, ap = (100 * rows[f"{protocol}_{metric}"].astype(float) for metric in ("rank1", "map"))
+    return f"**{rank1.mean():.1f}** / {ap.mean():.1f} ({rank1.min():.1f}-{rank1.max():.1f})"
+
+
+def card_text(found: dict[str, Any], data: Dataset, thermal: Dataset) -> str:
+    """All measured tables of the card."""
+    names, pairs = list(data.protocols), ["regdb-vis2ir", "regdb-ir2vis"]
+    main = {kind: percent(by) for kind, by in found["floor"].items()} | trained_rows("twilight_card", data.fingerprint, names)
+    other = {k: percent(by) for k, by in found["thermal floor"].items()} | trained_rows("twilight_thermal", thermal.fingerprint, pairs)
+    scenes = {kind: percent(by) for kind, by in found["without people"].items()}
+    rule = {name: f"{100 * value:.1f}" for name, value in found["camera rule"].items()}
+    link = ", ".join(f"{part} {value:.2f}" for part, value in found["lightness and near-infrared, correlation"].items())
+    parts = [
+        "### Main part, 100 test people, Rank-1 / mAP in percent\n",
+        markdown_table(main, names),
+        "\n### Thermal part, split 1, 50 test people, Rank-1 / mAP in percent\n",
+        markdown_table(other, pairs),
+        "\n### The same test pictures without the people\n",
+        markdown_table(scenes, names[:4]),
+        "\n### Forgetting the rule on cameras 2 and 3\n",
+        "Queries of camera 3, Rank-1 / mAP in percent: "
+        f"camera 2 removed, as the protocol has it: {rule['kept rank1']} / {rule['kept map']}; "
+        f"nothing removed: {rule['forgotten rank1']} / {rule['forgotten map']}; "
+        f"another visible camera removed instead (mean of three): {rule['other camera rank1']} / {rule['other camera map']}.",
+        f"\n### Visible lightness against near-infrared value, correlation over all 500 people\n\n{link}.",
+    ]
+    return "\n".join(parts)
+
+
+def write_card(readme: Path, text: str) -> None:
+    """Put the tables between the marks of the card."""
+    before, begins, rest = readme.read_text(encoding="utf-8").partition(BEGINS)
+    _, ends, after = rest.partition(ENDS)
+    if not (begins and ends):
+        raise SystemExit(f"{readme} has no marks {BEGINS} and {ENDS}")
+    write_text(readme, f"{before}{BEGINS}\n\n{text}\n\n{ENDS}{after}")
 
 
 def main() -> None:
@@ -116,7 +201,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--out", type=Path, default=Path("data/twilight"))
     arguments = parser.parse_args()
-    data = load_dataset("twilight")
+    data, thermal = load_dataset("twilight"), load_dataset("twilight-thermal")
     store = ImageStore(data, data.test, SIZE, progress=False)
     method = open_run(arguments.run).method()
     features = extract_features(method, store)
@@ -126,14 +211,12 @@ def main() -> None:
         "floor": floor(data, store),
         "without people": without_people(data, method),
         "camera rule": camera_rule(features, data),
+        "thermal floor": floor(thermal, ImageStore(thermal, thermal.test, SIZE, progress=False)),
     }
-    montage(features, data, arguments.out / "unusual.png")
+    montage(features, data, arguments.out / "unusual.webp")
     write_json(arguments.out / "measurements.json", found)
-    for part in ("floor", "without people"):
-        table = pd.DataFrame({kind: {f"{p} {m}": v for p, s in by.items() for m, v in s.items()} for kind, by in found[part].items()})
-        print(f"{part}, percent\n{(100 * table).round(1).to_string()}\n")
-    for part in ("lightness and near-infrared, correlation", "camera rule"):
-        print(part, {name: round(value, 3) for name, value in found[part].items()})
+    write_card(arguments.out / "README.md", card_text(found, data, thermal))
+    print(card_text(found, data, thermal))
 
 
 if __name__ == "__main__":
