@@ -571,8 +571,10 @@ def test_every_part_is_found_by_argument_then_variable_then_checkout(
 
 @pytest.mark.parametrize(("name", "part"), PARTS)
 def test_a_part_that_is_missing_or_named_itself(name: str, part: str, twilight: Path) -> None:
+    assert load_dataset(name, twilight / part, allow_partial=True).root == twilight / part
+    other = next(folder for folder in ("main", "thermal", "tracklets") if folder != part)
     with pytest.raises(DatasetError, match=rf"expected the folders main, thermal, tracklets, did you mean {twilight}\?"):
-        load_dataset(name, twilight / part)
+        load_dataset(name, twilight / other)
     shutil.rmtree(twilight / part)
     rest = ", ".join(sorted({"main", "thermal", "tracklets"} - {part}))
     with pytest.raises(DatasetError, match=f"expected the folders main, thermal, tracklets, found {rest} .restore data/twilight"):

@@ -259,8 +259,10 @@ def test_paper_recipe_of_sysu_is_the_papers():
 
 
 def test_the_defined_recipes():
-    assert set(method_class("agw").recipes) == {("sysu-mm01", "paper"), ("sysu-mm01", "smoke")} | {
-        ("twilight", profile) for profile in ("smoke", "study", "compare", "paper")
+    assert set(method_class("agw").recipes) == {
+        *(("sysu-mm01", profile) for profile in ("paper", "smoke")),
+        *(("twilight", profile) for profile in ("smoke", "study", "compare", "paper")),
+        *(("twilight-thermal", profile) for profile in ("smoke", "study", "compare")),
     }
     with pytest.raises(SettingError, match="no recipe for data set 'sysu-mm01' at profile 'study'; defined: sysu-mm01 paper"):
         get_recipe("agw", "sysu-mm01", "study")

@@ -107,7 +107,7 @@ def test_look_alikes_share_the_outfit_and_differ_in_fabric_and_dye() -> None:
         if person.look_alike >= 0:
             groups.setdefault(person.look_alike, []).append(person)
     assert 0.42 < sum(map(len, groups.values())) / NUMBER < 0.58
-    assert set(groups) <= set(range(40)) and len(groups) > 30
+    assert set(groups) <= set(range(people.TEMPLATES)) and len(groups) > 0.75 * people.TEMPLATES
     pairs = [(same[0], other) for same in groups.values() for other in same[1:]]
 
     def looks(person: Person) -> tuple:

@@ -132,9 +132,7 @@ def pretrain(
     settings, root, out = settings_of(trunk, overrides or {}), Path(root).expanduser(), writable(Path(out).expanduser())
     about = population_of(root, render, population_seed, quiet=quiet)
     data = visible_dataset(root, settings.held_out)
-    attributes = attributes_of(root, list(data.labels("train"))) if settings.attribute_weight else {}
-    kind = ClassifierSettings(trunk, width, settings.smoothing, settings.margin, level_counts(attributes))
-    model, history, found = _trained(kind, attributes, data, settings, seed, quiet)
+    model, history, found = _trained(trunk, width, data, settings, seed, quiet)
     entry = {
         "command": command_of(trunk, width, seed, root, render, population_seed, overrides or {}),
         "seed": seed,
@@ -283,9 +281,11 @@ class VisibleClassifier(Method):
 
 
 def _trained(
-    kind: ClassifierSettings, attributes: Mapping[str, Tensor], data: Dataset, settings: PretrainSettings, seed: int, quiet: bool
+    trunk: str, width: float, data: Dataset, settings: PretrainSettings, seed: int, quiet: bool
 ) -> tuple[VisibleClassifier, History, dict[str, Any]]:
     """The trained network, its history, and its scores on the people held out, beside those of the floor, with the cost."""
+    attributes = attributes_of(data.root, list(data.labels("train"))) if settings.attribute_weight else {}
+    kind = ClassifierSettings(trunk, width, settings.smoothing, settings.margin, level_counts(attributes))
     size = (settings.image_height, settings.image_width)
     learnt, held_out = (ImageStore(data, table, size, progress=not quiet) for table in (data.train, data.test))
     with scoped_randomness(seed, "pretraining weights"):

@@ -150,8 +150,10 @@ def _checkout() -> Path:
 
 
 def _part(root: Path | None, part: str) -> Path:
-    """The folder of one part."""
+    """The folder of one part. A named root may be that folder itself: a run remembers where its pictures lay."""
     folder = find_twilight(root)
+    if folder.name == part and not (folder / part).exists():
+        return folder
     if folder.is_dir() and not (folder / part).is_dir():
         names = [entry.name for entry in entries_of(folder, f"twilight at {folder}")]
         above = any((folder.parent / other).samefile(folder) for other in PARTS if (folder.parent / other).exists())
