@@ -1,10 +1,11 @@
-"""The measurements of Twilight's data card, made again: ``python benchmarks/twilight_card.py RUN [--out FOLDER]``.
+"""The measurements of Twilight's data card, made again: ``python benchmarks/twilight_card.py [RUN] [--out FOLDER]``.
 
 Correlations of visible lightness with the near-infrared value, the floor (chance, random features, raw pixels), retrieval on the test
 pictures rendered without people, and what forgetting the rule on cameras 2 and 3 does. RUN is a folder that ``vireidkit train agw
 twilight`` left; its network is used where a trained feature is needed. What training reaches comes from the ledger
 (``data/results/twilight_card.csv``, ``twilight_thermal.csv``). Writes ``measurements.json``, the tables in the card between its two
-marks, and ``unusual.webp``, a montage of the 200 test pictures that lie farthest from all others in the trained feature.
+marks, and ``unusual.webp``, a montage of the 200 test pictures that lie farthest from all others in the trained feature. Without RUN
+only the tables are written again, from ``measurements.json`` and the ledger.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from vireidkit.data import Dataset, ImageStore
 from vireidkit.data.twilight import read_factors
 from vireidkit.evaluation import Features, chance_scores, evaluate, extract_features, get_protocol, random_features, raw_pixel_features
 from vireidkit.evaluation.scores import score_trial
-from vireidkit.files import write_json, write_text
+from vireidkit.files import read_json, write_json, write_text
 from vireidkit.ledger import Ledger
 from vireidkit.publish import render_population
 from vireidkit.training import open_run
@@ -195,17 +196,13 @@ def write_card(readme: Path, text: str) -> None:
     write_text(readme, f"{before}{BEGINS}\n\n{text}\n\n{ENDS}{after}")
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("data/twilight"))
-    arguments = parser.parse_args()
-    data, thermal = load_dataset("twilight"), load_dataset("twilight-thermal")
+def measured(run: Path, data: Dataset, thermal: Dataset, out: Path) -> dict[str, Any]:
+    """Everything that is measured here; the montage is written on the way."""
     store = ImageStore(data, data.test, SIZE, progress=False)
-    method = open_run(arguments.run).method()
+    method = open_run(run).method()
     features = extract_features(method, store)
-    found = {
+    montage(features, data, out / "unusual.webp")
+    return {
         "fingerprint": data.fingerprint,
         "lightness and near-infrared, correlation": correlations(data),
         "floor": floor(data, store),
@@ -213,8 +210,21 @@ def main() -> None:
         "camera rule": camera_rule(features, data),
         "thermal floor": floor(thermal, ImageStore(thermal, thermal.test, SIZE, progress=False)),
     }
-    montage(features, data, arguments.out / "unusual.webp")
-    write_json(arguments.out / "measurements.json", found)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path, default=Path("data/twilight"))
+    arguments = parser.parse_args()
+    data, thermal = load_dataset("twilight"), load_dataset("twilight-thermal")
+    file = arguments.out / "measurements.json"
+    if arguments.run is not None:
+        write_json(file, measured(arguments.run, data, thermal, arguments.out))
+    found = read_json(file, what="measurements")
+    if found["fingerprint"] != data.fingerprint:
+        raise SystemExit(f"{file} was measured on other pictures: name a RUN")
     write_card(arguments.out / "README.md", card_text(found, data, thermal))
     print(card_text(found, data, thermal))
 

@@ -175,6 +175,26 @@ class TestFactorProbes:
             assert found.loc[factor, ["score", "low", "chance", "share"]].isna().all(axis=None)
         assert found.loc["size", "score"].notna().all()
 
+    def test_an_outfit_that_several_wear_gives_its_colour_away_unless_they_stay_together(self) -> None:
+        """Six people an outfit: the descriptor shows the outfit, not the colour, and every outfit has a colour drawn at random."""
+        matrix, table, factors = small_world()
+        factors["outfit"] = np.arange(PEOPLE) // 6
+        factors["colour"] = np.random.default_rng(8).permutation(["red", "green"] * 5)[factors["outfit"]]
+        shown = np.concatenate([matrix, 5 * np.eye(10)[factors["outfit"].to_numpy()[table["identity"]]]], axis=1)
+        apart = factor_probes(shown, table, factors, ["colour"], metric="euclidean")
+        together = factor_probes(shown, table, factors, ["colour"], metric="euclidean", together="outfit")
+        assert (apart["share"] > 0.7).all() and (together["share"] < 0.2).all()
+
+    def test_those_who_wear_their_own_are_no_group(self) -> None:
+        matrix, table, factors = small_world()
+        factors["outfit"] = np.where(np.arange(PEOPLE) < 6, 0.0, np.where(np.arange(PEOPLE) < 9, -1.0, np.nan))
+        found = factor_probes(planted(matrix, table, factors, size=0), table, factors, ["size"], metric="euclidean", together="outfit")
+        assert (found["share"] > 0.85).all()
+        with pytest.raises(ValueError, match="5 folds need as many groups of people, found 1"):
+            factor_probes(matrix, table, factors.assign(outfit=1), ["size"], together="outfit")
+        with pytest.raises(ValueError, match="no column 'clothes'"):
+            factor_probes(matrix, table, factors, ["size"], together="clothes")
+
     def test_one_band_is_enough_and_kinds_can_be_said(self) -> None:
         matrix, table, factors = small_world()
         visible = (table["modality"] == "visible").to_numpy()

@@ -29,6 +29,7 @@ def factor_probes(
     names: Sequence[str] | None = None,
     *,
     kinds: Mapping[str, str] | None = None,
+    together: str | None = None,
     folds: int = 5,
     permutations: int = 5,
     rarest: int = 5,
@@ -48,6 +49,8 @@ def factor_probes(
         factors: one row a person with a column ``identity``; a missing value leaves the person out for that factor.
         names: columns of ``factors``; None is all.
         kinds: "number" or "choice" by name, where the type of the column is not to decide.
+        together: column of ``factors``; people with one value there share a fold, but for missing and negative values. Without it, a rule
+            may recognise an outfit that several people wear and read off what it should not see.
         folds: of people, at least 3; permutations: how often every factor is shuffled; rarest: choices of fewer people are left out.
 
     Returns:
@@ -64,7 +67,9 @@ def factor_probes(
     rows = _aligned(factors, table["identity"].to_numpy())
     if not 3 <= folds <= len(rows):
         raise ValueError(f"the number of folds must lie between 3 and the number of people, {len(rows)}; found {folds}")
-    world = _world(matrix, rows.index.get_indexer(table["identity"]), is_infrared(table["modality"], len(matrix)), folds, seed)
+    groups = _groups(rows, together)
+    person, infrared = rows.index.get_indexer(table["identity"]), is_infrared(table["modality"], len(matrix))
+    world = _world(matrix, person, infrared, groups, _folds(groups, folds, seed))
     chosen = [_factor(rows[name], (kinds or {}).get(name), rarest) for name in _named(factors, names)]
     return _probed(world, chosen, permutations, seed)
 
@@ -74,8 +79,9 @@ def _probed(world: _World, chosen: list[_Factor], permutations: int, seed: int) 
     folds = int(world.fold.max()) + 1
     series = [entry for factor in chosen if factor.usable(folds) for entry in _shuffles(factor, permutations, seed)]
     found = {band: _read_all(world, band, series) for band in np.unique(world.band).tolist()}
-    people = len(world.fold)
-    draws = numpy_generator(seed, "probe people").multinomial(people, np.full(people, 1 / people), RESAMPLES)
+    groups = int(world.group.max()) + 1
+    drawn = numpy_generator(seed, "probe people").multinomial(groups, np.full(groups, 1 / groups), RESAMPLES)
+    draws = drawn[:, world.group]  # (R, P): people who belong together are drawn together
     table = []
     for factor in chosen:
         for bands in _pairs(list(found)):
@@ -86,7 +92,7 @@ def _probed(world: _World, chosen: list[_Factor], permutations: int, seed: int) 
 
 @dataclass(frozen=True, eq=False)
 class _World:
-    """Images (N, D) with the person's position (N,) and the band's code (N,), and the fold of each of P people.
+    """Images (N, D) with the person's position (N,) and the band's code (N,), and the group and the fold of each of P people.
 
     ``weight`` (N,) is one over the number of images of the person in the band, so that everybody counts the same.
     """
@@ -94,6 +100,7 @@ class _World:
     matrix: FloatMatrix
     person: NDArray[np.int64]
     band: NDArray[np.int64]
+    group: NDArray[np.int64]
     fold: NDArray[np.int64]
     weight: NDArray[np.float64]
 
@@ -107,12 +114,38 @@ class _World:
         return self.matrix[rows] - (np.average(self.matrix[known], axis=0, weights=self.weight[known]) if len(known) else 0.0)
 
 
-def _world(matrix: FloatMatrix, person: NDArray[np.int64], infrared: NDArray[np.bool_], folds: int, seed: int) -> _World:
-    """The images with a fold for everybody."""
-    people = person.max() + 1
-    images = np.bincount(2 * person + infrared, minlength=2 * people)
-    fold = numpy_generator(seed, "probe folds").permutation(people) % folds
-    return _World(matrix, person, infrared.astype(int), fold, 1 / images[2 * person + infrared])
+def _world(
+    matrix: FloatMatrix, person: NDArray[np.int64], infrared: NDArray[np.bool_], group: NDArray[np.int64], fold: NDArray[np.int64]
+) -> _World:
+    """The images with the weight of each."""
+    images = np.bincount(2 * person + infrared, minlength=2 * len(fold))
+    return _World(matrix, person, infrared.astype(int), group, fold, 1 / images[2 * person + infrared])
+
+
+def _groups(rows: pd.DataFrame, together: str | None) -> NDArray[np.int64]:
+    """(P,) number of the group of each person, from 0; whoever belongs to none is a group alone."""
+    if together is None:
+        return np.arange(len(rows))
+    if together not in rows.columns:
+        raise ValueError(f"the factors have no column {together!r} to keep people together by")
+    value = rows[together]
+    alone = value.isna() | (pd.to_numeric(value, errors="coerce") < 0)
+    keys = [f"person {place}" if single else f"group {entry}" for place, (single, entry) in enumerate(zip(alone, value, strict=True))]
+    return pd.factorize(np.array(keys))[0]
+
+
+def _folds(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """(P,) fold of each person: groups in random order, the large ones first, each into the emptiest fold."""
+    sizes = np.bincount(groups)
+    if len(sizes) < folds:
+        raise ValueError(f"{folds} folds need as many groups of people, found {len(sizes)}")
+    order = numpy_generator(seed, "probe folds").permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    filled, fold = np.zeros(folds, np.int64), np.empty(len(sizes), np.int64)
+    for group in order:
+        fold[group] = filled.argmin()
+        filled[fold[group]] += sizes[group]
+    return fold[groups]
 
 
 @dataclass(frozen=True, eq=False)
