@@ -1,4 +1,10 @@
-"""Linear probes: which known factors of a person can be read off a descriptor by a linear rule, in each band and over the bands."""
+"""Linear probes: which known factors of a person can be read off a descriptor by a linear rule, in each band and over the bands.
+
+Numbers are read by ridge regression, scored by R2; choices by penalised discriminant analysis, the same regression on one column a
+choice and then the nearest class mean (Hastie, Buja, Tibshirani 1995), scored by balanced accuracy. A rule is fitted on images of one
+band and read on both, each band centred on the mean of the training people's images in it. People, not images, are divided into
+folds; the ridge is chosen inside the training folds; every person counts the same.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +43,6 @@ def factor_probes(
     seed: int = 0,
 ) -> pd.DataFrame:
     """How much of each factor a linear rule reads off one image of a person whom it has never seen (ours).
-
-    Numbers are read by ridge regression, scored by R2; choices by penalised discriminant analysis, the same regression on one column
-    a choice and then the nearest class mean (Hastie, Buja, Tibshirani 1995), scored by balanced accuracy. A rule is fitted on images
-    of one band and read on both, each band centred on the mean of the training people's images in it. People, not images, are divided
-    into folds; the ridge is chosen inside the training folds; every person counts the same.
 
     Args:
         features: ``Features`` or a matrix (N, D); metric: see ``as_matrix``.
