@@ -89,7 +89,7 @@ def test_cameras_2_and_3_see_one_room_and_no_other_camera_does() -> None:
 
 
 def test_unknown_cameras_and_factors_are_named() -> None:
-    with pytest.raises(ValueError, match="camera must be one of 1, 2.*found 9"):
+    with pytest.raises(ValueError, match=r"camera must be one of 1, 2.*found 9"):
         draw_view(1, 1, 9, 0, hardness=0.4)
     view = draw_view(1, 1, 1, 0, hardness=0.4)
     with pytest.raises(ValueError, match="unknown factor of a picture: heading; known: heading_degrees"):
