@@ -145,7 +145,10 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert tops == {"vireidkit", f"vireidkit-{vireidkit.__version__}.dist-info"}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vireidkit").rglob("*.py")}
-    assert modules | {"vireidkit/page.css"} <= set(names)
+    renderer = {
+        path.relative_to(ROOT).as_posix() for kind in ("tables/*.csv", "assets/*") for path in (ROOT / "vireidkit/twilight").glob(kind)
+    }
+    assert len(renderer) > 10 and modules | renderer | {"vireidkit/page.css"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

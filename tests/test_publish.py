@@ -588,3 +588,19 @@ def test_a_population_without_people_has_the_same_draws_and_nobody_in_it(tmp_pat
     for there, gone in zip(both["with"], both["without"], strict=True):
         change = np.abs(there - gone).mean(axis=2)
         assert change[40:90, 20:44].mean() > 3 * change[:20, :6].mean()  # the middle of the body, a corner of the scene
+
+
+# --- what the repository holds --------------------------------------------------------------------------------------------------------
+
+COMMITTED = Path(__file__).resolve().parents[1] / "data" / "twilight"
+
+
+def test_the_committed_pictures_are_whole_and_small() -> None:
+    report = publish.verify(COMMITTED)
+    assert report.ok, str(report)
+    assert sum(path.stat().st_size for path in COMMITTED.rglob("*") if path.is_file()) <= 16e6
+
+
+def test_the_committed_pictures_are_what_the_renderer_draws() -> None:
+    found = publish.compare(COMMITTED, identities=3)
+    assert found.pictures >= 3 * 12 and found.worst <= 1
