@@ -186,7 +186,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from stub_part import StubPart
 from vireidkit import publish
-publish.known_parts = lambda: {"main": StubPart(people=40, seconds=0.05)}
+publish.known_parts = lambda: {"main": StubPart(people=400, seconds=0.05)}
 if __name__ == "__main__":
     try:
         publish.render(Path(sys.argv[1]), parts=("main",), jobs=2, progress=False)
@@ -213,7 +213,7 @@ def test_a_signal_leaves_no_half_written_file_and_no_process(number: signal.Sign
         time.sleep(0.02)
     assert not alive(process.pid)
     done = len(list(out.rglob("[0-9]*.json")))
-    assert 4 <= done < 40
+    assert 4 <= done < 400
     for file in out.rglob("[0-9]*.webp"):
         with Image.open(file) as picture:
             picture.load()
