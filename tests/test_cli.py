@@ -56,6 +56,23 @@ def test_evaluate_prints_scores_with_their_protocol_and_writes_them(run):
     assert "Rank-1" in done.stdout and "mAP" in done.stdout and "trials" in done.stdout
 
 
+def test_a_protocol_takes_its_options_from_the_command_line(run, tmp_path, monkeypatch, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["vireidkit", "evaluate", str(copy), "--quiet", "--protocol", "ir2vis:trials=2,cmc=image"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+    entry = json.loads((copy / "scores.json").read_text())["protocols"]["ir2vis-image-cmc"]
+    assert len(entry["trials"]["map"]) == 2 and entry["protocol"]["cmc"] == "image"
+    assert "ir2vis-image-cmc: " in capsys.readouterr().out
+
+
+def test_every_command_explains_itself():
+    shown = vireidkit("--help").stdout
+    for command in ("list", "train", "evaluate", "check", "data", "twilight"):
+        assert f" {command} " in shown
+
+
 def test_list_and_cite():
     listed = vireidkit("list").stdout
     assert "agw" in listed and "twilight" in listed and "sysu-mm01" in listed
@@ -68,7 +85,10 @@ def test_list_and_cite():
         (("train", "agww", "twilight"), "unknown method 'agww' (did you mean 'agw'?); known: agw"),
         (("train", "agw", "twilght"), "twilight"),
         (("train", "agw", "twilight", "--profile", "smok"), "unknown profile 'smok' (did you mean 'smoke'?)"),
-        (("train", "agw", "sysu-mm01", "--profile", "study"), "no recipe for data set 'sysu-mm01' at profile 'study'; defined: "),
+        (
+            ("train", "agw", "sysu-mm01", "--profile", "study"),
+            "no recipe for data set 'sysu-mm01' at profile 'study'; defined for it: paper",
+        ),
         (
             ("train", "agw", "twilight", "--profile", "smoke", "--set", "triplt=weighted"),
             "unknown setting 'triplt' of 'agw' (did you mean 'triplet'?)",
@@ -78,6 +98,14 @@ def test_list_and_cite():
         (("train", "agw", "twilight", "--profile", "smoke", "--device", "cuda"), "torch finds no GPU"),
         (("train", "agw", "sysu-mm01", "--data-root", "/nowhere/at/all"), "/nowhere/at/all"),
         (("evaluate", "/nowhere/run"), "/nowhere/run"),
+        (("evaluate", "/nowhere/run", "--severity", "3"), "--severity belongs to --corrupt SEED, which was not given"),
+        (("evaluate", "/nowhere/run", "--corrupt-band", "both"), "--corrupt-band belongs to --corrupt SEED"),
+        (("evaluate", "/nowhere/run", "--corrupt", "0", "--corrupt-band", "thermal"), "takes visible, infrared or both; found 'thermal'"),
+        (("evaluate", "/nowhere/run", "--corrupt", "0", "--severity", "6"), "severity is 1, 2, 3, 4 or 5, found 6"),
+        (("evaluate", "/nowhere/run", "--protocol", "ir2vi"), "unknown protocol 'ir2vi' (did you mean 'ir2vis'?)"),
+        (("evaluate", "/nowhere/run", "--protocol", "ir2vis:trials"), "a protocol's option takes KEY=VALUE, found 'trials'"),
+        (("evaluate", "/nowhere/run", "--protocol", "ir2vis:trials=0"), "takes a whole number from 1; found 0"),
+        (("evaluate", "/nowhere/run", "--protocol", "ir2vis:seed=1"), "protocol 'ir2vis' has no option 'seed'; known: trials, cmc, ap"),
         (("cite", "nobody"), "unknown method 'nobody'"),
         (("sweep", "/nowhere/grid.yaml"), "/nowhere/grid.yaml"),
     ],

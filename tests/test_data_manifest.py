@@ -122,7 +122,7 @@ def test_roles_are_kept_where_the_data_set_fixes_them(root: Path) -> None:
     column(root, "role", [""] * len(split))
     assert "role" not in load_dataset("manifest", root).test
     edit(root, len(lines(root)), role="query")
-    fails(root, "role must be query or gallery in every test row, and nothing in the others; found ''")
+    fails(root, "role must be query, gallery or both in every test row, and nothing in the others; found ''")
     column(root, "role", ["query"] * len(split))
     fails(root, "line 2 and ", "found 'query'")
 

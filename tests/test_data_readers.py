@@ -631,3 +631,12 @@ def test_factor_tables_that_are_missing_or_short(root: Path) -> None:
     (root / "identities.csv").write_text("")
     with pytest.raises(DatasetError, match=r"factor table cannot be read: .*identities.csv"):
         read_factors(dataset)
+
+
+def test_multi_shot_is_offered_where_the_permutation_file_lies(tmp_path: Path) -> None:
+    make_tree(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert "sysu-all-multi" not in load_dataset("sysu-mm01", tmp_path, allow_partial=True).protocols
+        (tmp_path / "exp" / "rand_perm_cam.mat").write_bytes(b"its content is the protocol's business")
+        assert {"sysu-all-multi", "sysu-indoor-multi"} < set(load_dataset("sysu-mm01", tmp_path, allow_partial=True).protocols)

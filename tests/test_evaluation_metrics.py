@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import rank_loop
 
-from vireidkit.evaluation import metrics, rank_metrics
-
-
-def loop_oracle(distance, query_ids, gallery_ids, excluded, cmc, ap, max_rank):
-    """The definitions of datasets.md section 0, one query at a time."""
-    curves, aps, inps, firsts = [], [], [], []
-    for q, own in enumerate(query_ids):
-        order = sorted(range(len(gallery_ids)), key=lambda g, q=q: (distance[q][g], g))
-        ranked = [gallery_ids[g] for g in order if not excluded[q][g]]
-        places = [place for place, identity in enumerate(ranked, start=1) if identity == own]
-        if not places:
-            aps.append(np.nan), inps.append(np.nan), firsts.append(-1)
-            continue
-        terms = []
-        for j, place in enumerate(places, start=1):
-            before = 1.0 if place == 1 else (j - 1) / (place - 1)
-            terms.append(j / place if ap == "plain" else (before + j / place) / 2)
-        aps.append(sum(terms) / len(places))
-        inps.append(len(places) / places[-1])
-        firsts.append(places[0])
-        reduced = list(dict.fromkeys(ranked)) if cmc == "identity" else ranked
-        rank = reduced.index(own) + 1
-        curves.append([float(rank <= k) for k in range(1, max_rank + 1)])
-    curve = np.mean(curves, axis=0) if curves else np.full(max_rank, np.nan)
-    return curve, np.array(aps), np.array(inps), np.array(firsts)
+from vireidkit.evaluation import metrics, rank_metrics, ranking
 
 
 @st.composite
@@ -48,22 +27,52 @@ def cases(draw):
     }
 
 
-@settings(max_examples=150, deadline=None)
-@given(cases(), st.sampled_from(["identity", "image"]), st.sampled_from(["plain", "trapezoid"]), st.integers(1, 15), st.booleans())
-def test_equals_the_loop(case, cmc, ap, max_rank, as_tensor):
-    curve, aps, inps, firsts = loop_oracle(**case, cmc=cmc, ap=ap, max_rank=max_rank)
+def by_sorting(values, excluded, codes, cmc, ap):
+    """What accelerators do, on the CPU."""
+    return ranking.sort_places(torch.tensor(values), None if excluded is None else torch.tensor(excluded), codes, cmc, ap)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    cases(),
+    st.sampled_from(["identity", "image"]),
+    st.sampled_from(["plain", "trapezoid"]),
+    st.integers(1, 15),
+    st.booleans(),
+    st.sampled_from(["counting", "sorting", "both"]),
+)
+def test_equals_the_loop(case, cmc, ap, max_rank, as_tensor, way):
+    expected = rank_loop(**case, cmc=cmc, ap=ap, max_rank=max_rank)
     inputs = {name: torch.tensor(value) for name, value in case.items()} if as_tensor else case
-    found = rank_metrics(**inputs, cmc=cmc, ap=ap, max_rank=max_rank)
-    np.testing.assert_allclose(found.cmc, curve, atol=1e-12)
-    np.testing.assert_allclose(found.ap, aps, atol=1e-12)
-    np.testing.assert_allclose(found.inp, inps, atol=1e-12)
-    assert found.first_hit.tolist() == firsts.tolist()
-    assert found.valid_queries == (firsts > 0).sum()
-    if found.valid_queries:
-        assert found.map == pytest.approx(np.nanmean(aps), abs=1e-12)
-        assert found.minp == pytest.approx(np.nanmean(inps), abs=1e-12)
-    else:
-        assert np.isnan([found.map, found.minp]).all()
+    with pytest.MonkeyPatch.context() as patch:
+        if way == "sorting":
+            patch.setattr(metrics, "count_places", by_sorting)
+        if way == "both":
+            patch.setattr(ranking, "MANY_MATCHES", 2)
+        found = rank_metrics(**inputs, cmc=cmc, ap=ap, max_rank=max_rank)
+    np.testing.assert_array_equal(found.cmc, expected.cmc)
+    np.testing.assert_allclose(found.ap, expected.ap, atol=1e-12, rtol=0)
+    np.testing.assert_allclose(found.inp, expected.inp, atol=1e-12, rtol=0)
+    assert found.first_hit.tolist() == expected.first_hit.tolist()
+    assert found.valid_queries == (expected.first_hit > 0).sum()
+    np.testing.assert_allclose([found.map, found.minp], [expected.map, expected.minp], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("sorting", [False, True])
+@pytest.mark.parametrize("cmc", ["identity", "image"])
+def test_equals_the_loop_on_a_larger_case(cmc, sorting, monkeypatch):
+    """More gallery images than a byte counts, ties, exclusions by camera, distractors that nobody asks for."""
+    random = np.random.default_rng(4)
+    distance = (random.random((60, 700)) * 300).astype(np.int16)
+    people, places = (random.integers(0, 12, 60), random.integers(0, 40, 700)), (random.integers(0, 3, 60), random.integers(0, 3, 700))
+    excluded = (people[0][:, None] == people[1]) & (places[0][:, None] == places[1])
+    if sorting:
+        monkeypatch.setattr(metrics, "count_places", by_sorting)
+    found = rank_metrics(distance, *people, excluded=excluded, cmc=cmc)
+    expected = rank_loop(distance.tolist(), *(own.tolist() for own in people), excluded.tolist(), cmc, "plain", 20)
+    np.testing.assert_array_equal(found.cmc, expected.cmc)
+    np.testing.assert_allclose(found.ap, expected.ap, atol=1e-12, rtol=0)
+    np.testing.assert_array_equal(found.first_hit, expected.first_hit)
 
 
 # One query of identity 7; distances ascend with the column, so a column is a place.
@@ -141,6 +150,14 @@ def test_every_dtype_ranks(dtype):
     assert found.first_hit.tolist() == [2, 1] and found.ap.dtype == np.float64
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f2", np.longdouble, ">i4"])
+@pytest.mark.parametrize("many", [1, 100])
+def test_unusual_arrays_rank(dtype, many, monkeypatch):
+    monkeypatch.setattr(ranking, "MANY_MATCHES", many)
+    distance = np.asfortranarray(np.array([[1, 0, 3], [0, 1, 3]])).astype(dtype)
+    assert rank_metrics(distance, [5, 5], [5, 6, 6]).first_hit.tolist() == [2, 1]
+
+
 def test_float64_differences_below_float32_count():
     assert rank_metrics(np.array([[1 + 1e-12, 1.0]]), [1], [1, 2]).first_hit.tolist() == [2]
 
@@ -150,10 +167,13 @@ def test_blocks_change_nothing(monkeypatch):
     case = {"distance": random.integers(0, 5, (23, 11)), "query_ids": random.integers(0, 4, 23), "gallery_ids": random.integers(0, 4, 11)}
     excluded = random.random((23, 11)) < 0.3
     whole = rank_metrics(**case, excluded=excluded)
-    monkeypatch.setattr(metrics, "BLOCK_ENTRIES", 50)  # 4 queries at a time
+    for module, name in ((metrics, "BLOCK_ENTRIES"), (ranking, "COUNTED_ENTRIES"), (ranking, "SORTED_ENTRIES")):
+        monkeypatch.setattr(module, name, 50)  # 4 queries at a time
     parts = rank_metrics(**case, excluded=excluded)
-    for name in ("cmc", "ap", "inp", "first_hit", "rank"):
-        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
+    monkeypatch.setattr(metrics, "count_places", by_sorting)
+    for found in (parts, rank_metrics(**case, excluded=excluded)):
+        for name in ("cmc", "ap", "inp", "first_hit", "rank"):
+            np.testing.assert_allclose(getattr(found, name), getattr(whole, name), atol=1e-15, rtol=0)
 
 
 def test_inputs_stay_as_they_were():
@@ -176,6 +196,28 @@ def test_reversed_arrays_text_identities_and_gradients_are_taken():
 
 def test_infinite_distance_is_the_farthest():
     assert rank_metrics(np.array([[np.inf, 5.0]]), [1], [1, 2]).first_hit.tolist() == [2]
+    assert rank_metrics(np.array([[5.0, -np.inf]]), [1], [2, 1]).first_hit.tolist() == [1]
+
+
+@pytest.mark.parametrize("sorting", [False, True])
+def test_infinite_ties_keep_their_order_and_what_is_excluded_takes_no_place(sorting, monkeypatch):
+    if sorting:
+        monkeypatch.setattr(metrics, "count_places", by_sorting)
+    distance = np.full((2, 4), np.inf)
+    excluded = np.array([[False] * 4, [True, False, True, False]])
+    found = rank_metrics(distance, [1, 1], [2, 3, 2, 1], excluded=excluded)
+    assert found.first_hit.tolist() == [4, 2] and found.rank.tolist() == [3, 2]
+
+
+def test_memory_stays_a_fraction_of_the_matrix():
+    """Counting needs a block of rows at a time, not the ranks of the whole matrix (which are twice as large as it)."""
+    random = np.random.default_rng(5)
+    distance, people = random.random((400, 5000), dtype=np.float32), (random.integers(0, 100, 400), random.integers(0, 100, 5000))
+    tracemalloc.start()
+    rank_metrics(distance, *people)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < distance.nbytes / 2
 
 
 def test_nan_is_refused_unless_it_is_excluded():

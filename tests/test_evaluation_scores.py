@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from oracles import Image, rerank_rows, sysu_off, sysu_ye
 from test_evaluation_protocols import BAND, Fake, made
 
 from vireidkit.errors import KitError, SettingError
-from vireidkit.evaluation import Features, chance_scores, evaluate, get_protocol, random_features, rank_metrics, read_scores, write_scores
+from vireidkit.evaluation import (
+    Features,
+    ReRanking,
+    chance_scores,
+    evaluate,
+    get_protocol,
+    random_features,
+    rank_metrics,
+    read_scores,
+    write_scores,
+)
 
 METRICS = ["rank1", "rank5", "rank10", "rank20", "map", "minp"]
 PEOPLE = {(identity, camera): 3 for identity in range(1, 13) for camera in BAND}
@@ -99,10 +111,107 @@ def test_no_match_at_all_is_an_error():
 
 def test_features_of_other_images_are_refused():
     data = made(PEOPLE)
-    with pytest.raises(ValueError, match="has 216 images, the features 'chance' have 10"):
+    with pytest.raises(
+        ValueError, match=r"216 images, the features 'chance' have 10 and lack 'cam\d/.*' \(row \d+\), which protocol 'ir2vis'"
+    ):
         evaluate(random_features(data.rows.iloc[:10]), data, "ir2vis")
-    with pytest.raises(ValueError, match=r"row 0 has path 'cam6/0012/0003\.jpg', not 'cam1/0001/0001\.jpg'"):
-        evaluate(random_features(data.rows.iloc[::-1]), data, "ir2vis")
+    other = data.rows.assign(identity=data.rows["identity"] + (data.rows.index == 7))
+    with pytest.raises(ValueError, match=r"not split 'test' of 'fake': row 7 has identity \S*4\S*, not \S*3"):
+        evaluate(random_features(other), data, "ir2vis")
+    with pytest.raises(ValueError, match="row 7 has identity"):  # the same image where the features stand in another order
+        evaluate(random_features(other.iloc[::-1]), data, "ir2vis")
+    with pytest.raises(ValueError, match="twice"):
+        evaluate(random_features(pd.concat([data.rows, data.rows[:1]])), data, "ir2vis")
+    with pytest.raises(ValueError, match="have 10 and no paths"):
+        evaluate(random_features(data.rows.drop(columns="path").iloc[:10]), data, "ir2vis")
+
+
+@pytest.mark.parametrize("name", ["sysu-all-single", "ir2vis", "within-visible", "regdb-vis2ir"])
+def test_features_are_found_by_path_and_may_be_those_that_the_protocol_needs(name):
+    data = made(PEOPLE, shuffle=6)
+    features = knowing(data, 1.5)
+    protocol = get_protocol(name, **({} if name.startswith("regdb") else {"trials": 1}))
+    whole = evaluate(features, data, protocol)
+    needed = protocol.rows(data)
+    assert (needed is None) == (protocol.key == "regdb-vis2ir")
+    some = np.arange(len(data.rows)) if needed is None else needed
+    for rows in (some, some[::-1].copy(), np.random.default_rng(0).permutation(some)):
+        part = evaluate(Features(features.matrix[rows], data.rows.iloc[rows]), data, protocol)
+        pd.testing.assert_frame_equal(part.trials, whole.trials)
+    lacking = Features(features.matrix[some[1:]], data.rows.iloc[some[1:]], name="short")
+    with pytest.raises(ValueError, match=f"lack '{data.rows['path'][some[0]]}' "):
+        evaluate(lacking, data, protocol)
+    extra = pd.concat([data.rows, data.rows[:3].assign(path=["x", "y", "z"])])
+    more = Features(torch.cat([features.matrix, features.matrix[:3]]), extra)
+    pd.testing.assert_frame_equal(evaluate(more, data, protocol).trials, whole.trials)
+
+
+def test_rows_are_what_the_trials_touch():
+    data = made(PEOPLE)
+    protocol = get_protocol("sysu-all-single", trials=2)
+    touched = set()
+    for trial in protocol.trials(data):
+        touched |= {*trial.query.index, *trial.gallery.index}
+        assert trial.rows().tolist() == sorted({*trial.query.index, *trial.gallery.index})
+    assert protocol.rows(data).tolist() == sorted(touched) and len(touched) < len(data.rows)
+
+
+class TestReRanked:
+    """Re-ranking in a score"""
+
+    def test_is_said_and_has_a_key_of_its_own(self):
+        data = made(PEOPLE)
+        plain, scores = (evaluate(knowing(data, 1.5), data, "ir2vis", rerank=rerank) for rerank in (None, ReRanking(k1=8, k2=3)))
+        assert ReRanking().suffix == "-reranked" and ReRanking(neighbours="queries").suffix == "-reranked-20-6-0.3-queries"
+        assert plain.protocol["reranking"] is None and "re-ranking: none" in str(plain)
+        assert scores.protocol["reranking"] == {"k1": 8, "k2": 3, "lambda": 0.3, "neighbours": "all"}
+        assert scores.protocol["key"] == "ir2vis-reranked-8-3-0.3" and "k1 8, k2 3, lambda 0.3, neighbours all" in str(scores)
+        assert not set(scores.row()) & set(plain.row())
+        assert scores.mean["map"] != plain.mean["map"]
+
+    @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+    def test_ranks_by_the_re_ranked_distance_and_removes_afterwards(self, metric):
+        data = made(PEOPLE)
+        features = replace(knowing(data, 1.5), metric=metric)
+        trial = next(get_protocol("sysu-all-single").trials(data))
+        query, gallery = (features.matrix[rows.index.to_numpy().copy()].double() for rows in (trial.query, trial.gallery))
+        if metric == "cosine":
+            query, gallery = (torch.nn.functional.normalize(side, dim=1) for side in (query, gallery))
+        distance = rerank_rows(query.numpy(), gallery.numpy(), k1=6, k2=2)
+        expected = rank_metrics(distance, trial.query["identity"], trial.gallery["identity"], excluded=trial.excluded)
+        scores = evaluate(features, data, "sysu-all-single", rerank=ReRanking(k1=6, k2=2))
+        assert scores.trials["map"][0] == pytest.approx(expected.map, abs=1e-9)
+
+    def test_comes_back_from_its_file(self, tmp_path):
+        data = made(PEOPLE)
+        scores = evaluate(knowing(data, 1.5), data, "ir2vis", rerank=ReRanking())
+        write_scores(tmp_path / "scores.json", {scores.protocol["key"]: scores})
+        assert str(read_scores(tmp_path / "scores.json")["ir2vis-reranked"]) == str(scores)
+
+
+SOME_ABSENT = {(i, c): 3 + (i + c) % 3 for i in range(1, 15) for c in BAND if (i * c) % 5 or c in (3, 6)}
+
+
+class TestPublishedEvaluators:
+    """SYSU-MM01 against both published evaluations, written from their descriptions"""
+
+    def images(self, features, rows):
+        matrix = features.matrix.numpy()
+        return [Image(*who, matrix[row]) for row, *who in zip(rows.index, rows["identity"], rows["camera"], strict=True)]
+
+    @pytest.mark.parametrize("name", ["sysu-all-single", "sysu-indoor-single"])
+    def test_agree_with_ours(self, name):
+        data = made(SOME_ABSENT, shuffle=9)
+        features = knowing(data, 2.0)
+        scores = evaluate(features, data, get_protocol(name, trials=2))
+        unit = replace(features, matrix=torch.nn.functional.normalize(features.matrix.double(), dim=1))
+        for number, trial in enumerate(get_protocol(name, trials=2).trials(data)):
+            ours = scores.trials.iloc[number]
+            curve, mean, penalty = sysu_ye(self.images(features, trial.query), self.images(features, trial.gallery))
+            other_curve, other_mean = sysu_off(self.images(unit, trial.query), self.images(unit, trial.gallery))
+            expected = [*(curve[rank - 1] for rank in (1, 5, 10, 20)), mean, penalty]
+            assert ours[METRICS].tolist() == pytest.approx(expected, abs=1e-12)
+            assert other_curve.tolist() == pytest.approx(curve.tolist(), abs=1e-12) and other_mean == pytest.approx(mean, abs=1e-12)
 
 
 def test_unknown_protocol_is_named():

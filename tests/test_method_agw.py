@@ -132,6 +132,42 @@ def test_a_step_gives_every_trainable_parameter_a_finite_gradient(augmentation):
             assert name == "neck.bias" and parameter.grad is None
 
 
+@pytest.mark.parametrize("triplet", FORMS)
+@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize("split", [0, 1])
+def test_a_batch_of_one_band_is_learnt_from_and_leaves_the_other_stem_alone(triplet, code, split):
+    both = batch(4, 3)
+    rows = both.select(both.modality == code).check()
+    method = small(triplet=triplet, margin=0.7, split=split).double()
+    rows = rows.with_images(rows.images.double())
+    terms = method(rows)
+    features = method.pool(method.two_stream(rows.images, rows.modality))
+    torch.testing.assert_close(terms["triplet"], FORMS[triplet](features, rows.labels))
+    sum(terms.values()).backward()
+    own, other = (method.two_stream.visible, method.two_stream.infrared)[:: 1 - 2 * code]
+    assert all(parameter.grad is None for parameter in other.parameters())
+    learnt = [*own.parameters(), *method.two_stream.shared.parameters(), method.classifier.weight]
+    assert all(parameter.grad.isfinite().all() for parameter in learnt) and features.requires_grad
+
+
+def test_caj_learns_from_visible_images_alone():
+    method = small(augmentation="caj", triplet="squared-difference")
+    rows = batch(4, 2, visible_views=2)
+    rows = rows.select(rows.modality == 0).check()
+    terms = method(rows)
+    assert len(rows) == 16 and all(value.isfinite() and value > 0 for value in terms.values())
+
+
+def test_two_halves_of_a_batch_must_agree_and_one_half_stands_alone():
+    rows = batch(3, 2)
+    assert len(rows.select(rows.modality == 1).check()) == 6
+    wrong = torch.tensor([0, 1, 2, 3, 4, 5, 10, 11, 8, 9, 6, 7])
+    with pytest.raises(ValueError, match=r"same identities in the same order, found \[0, 1, 2\] and \[2, 1, 0\]"):
+        rows.select(wrong).check()
+    with pytest.raises(ValueError, match="same identities in the same order"):
+        rows.select(torch.arange(10)).check()
+
+
 def test_it_learns_three_people():
     method, rows = small(3, triplet="batch-hard"), batch()
     optimiser = torch.optim.AdamW(method.parameters(), lr=2e-3)
@@ -258,13 +294,55 @@ def test_paper_recipe_of_sysu_is_the_papers():
     assert (method.split, method.non_local, method.non_local_width, method.pooling) == (1, True, 1, "gem")
 
 
+PUBLISHED = {"regdb": ("70.05", "66.37", "50.19"), "llcm": ("49.13", "55.80", "63.72", "47.21")}
+ONE_BAND = ("market1501", "dukemtmc-reid", "mars", "dukemtmc-videoreid", "dukemtmc-videoreid-merged", "veri776")
+VIDEO = (*ONE_BAND[2:], "hitsz-vcm", "buptcampus", "buptcampus-auxiliary")
+
+
+@pytest.mark.parametrize("dataset", PUBLISHED)
+def test_paper_recipes_of_the_other_published_sets_are_that_of_sysu_on_the_training_part(dataset):
+    recipe, sysu = get_recipe("agw", dataset), get_recipe("agw", "sysu-mm01")
+    words = {"source": "", "expects": "", "takes": ""}
+    assert dataclasses.replace(recipe, **words) == dataclasses.replace(sysu, **words, train_on="train")
+    assert recipe.expects.startswith("published") and recipe.expects.endswith("ours not measured")
+    assert all(number in recipe.expects for number in PUBLISHED[dataset])
+
+
+def test_a_score_is_promised_only_where_the_authors_or_we_have_one():
+    for (dataset, profile), recipe in method_class("agw").recipes.items():
+        if profile == "paper" and dataset not in ("sysu-mm01", *PUBLISHED):
+            assert recipe.source.startswith("ours: ") and recipe.expects == "not measured", dataset
+
+
+@pytest.mark.parametrize("dataset", ONE_BAND)
+def test_visible_sets_train_one_stream_with_as_many_rows_as_two_bands_have(dataset):
+    recipe = get_recipe("agw", dataset)
+    assert recipe.identities * recipe.per_modality == 64 and recipe.train_on == "train" and not recipe.validate_every
+    assert recipe.image_size == ((224, 224) if dataset == "veri776" else (256, 128))
+    with torch.device("meta"):
+        method = build_method("agw", 395, **recipe.settings)
+    assert count(method) == 24_359_311 - 9_536  # SYSU's network without the stem of the second band (baseline.md section 4)
+    assert not list(method.two_stream.infrared.parameters())
+    assert get_recipe("agw", dataset, "smoke").settings["split"] == 0
+
+
+@pytest.mark.parametrize("dataset", VIDEO)
+def test_video_sets_say_that_frames_are_learnt_and_bound_an_epoch(dataset):
+    recipe = get_recipe("agw", dataset)
+    assert "single frames" in recipe.source and "mean of its frames' descriptors" in recipe.source
+    assert recipe.steps_per_epoch == 700
+    smoke = get_recipe("agw", dataset, "smoke")
+    assert smoke.limit_identities == 8 and smoke.identities <= smoke.limit_identities
+
+
 def test_the_defined_recipes():
+    sets = ("sysu-mm01", "regdb", "llcm", "manifest", *ONE_BAND, *VIDEO)
     assert set(method_class("agw").recipes) == {
-        *(("sysu-mm01", profile) for profile in ("paper", "smoke")),
+        *((dataset, profile) for dataset in sets for profile in ("paper", "smoke")),
         *(("twilight", profile) for profile in ("smoke", "study", "compare", "paper")),
         *(("twilight-thermal", profile) for profile in ("smoke", "study", "compare")),
     }
-    with pytest.raises(SettingError, match="no recipe for data set 'sysu-mm01' at profile 'study'; defined: sysu-mm01 paper"):
+    with pytest.raises(SettingError, match=r"no recipe for data set 'sysu-mm01' at profile 'study'; defined for it: paper, smoke"):
         get_recipe("agw", "sysu-mm01", "study")
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vireidkit.cli_data import data_app
 from vireidkit.cli_twilight import twilight_app
 from vireidkit.errors import KitError, SettingError
+
+if TYPE_CHECKING:  # torch takes seconds to import, which a list or a mistake should not cost
+    from vireidkit.data.corruption import CorruptionPlan
+    from vireidkit.evaluation import Protocol
 
 app = typer.Typer(
     add_completion=False,
@@ -17,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A study kit for visible-infrared person re-identification.",
 )
+app.add_typer(data_app)  # its commands stand among the others
 app.add_typer(twilight_app, name="twilight")
 
 MethodName = Annotated[str, typer.Argument(help="A name that `vireidkit list` shows.")]
@@ -40,7 +46,7 @@ def list_command() -> None:
         typer.echo(f"  {name}")
     typer.echo("recipes")
     for own in list_recipes().to_dict("records"):
-        typer.echo(f"  {own['method']:<10} {own['data set']:<12} {own['profile']:<8} {own['cost']}")
+        typer.echo(f"  {own['method']:<10} {own['data set']:<25} {own['profile']:<8} {own['cost']}")
 
 
 @app.command("train")
@@ -87,23 +93,47 @@ def train_command(
     )
     info = run.info
     best = info.get("best_validation_map")
-    chosen = f"; best validation mAP {100 * best:.1f} %" if best is not None else ""
+    chosen = f"; best validation mAP ({info['validation']}) {100 * best:.1f} %" if best is not None else ""
     rank_zero_only(typer.echo)(f"{run.path}: {info['steps']} steps in {info['seconds']:.0f} s{chosen}")
 
 
 @app.command("evaluate")
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    protocol: Annotated[list[str] | None, typer.Option(help="Protocol name; repeatable; default: all of the data set.")] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME or NAME:OPTION=VALUE,..., as in sysu-all-single:sampler=perm; repeatable; default: all of the data set."),
+    ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="best, latest or step-N; default: best where validation chose one.")] = None,
     data_root: DataRoot = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal neighbours; keys end in -reranked.")] = False,
+    corrupt: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Corrupt the test pictures, each in a way drawn from this seed and its path.")
+    ] = None,
+    severity: Annotated[int | None, typer.Option(help="Of all corruptions, 1 to 5; default: drawn for each picture.")] = None,
+    corrupt_band: Annotated[str | None, typer.Option(help="visible (default, as published), infrared or both.")] = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Score a run on the test identities, print each score with its protocol, and write scores.json."""
+    """Score a run on the test identities, print each score with its protocol, and write them into scores.json.
+
+    Re-ranked scores and those of corrupted pictures are written beside the plain ones, under keys of their own. Published corrupted
+    scores of SYSU-MM01 are of its first gallery alone: --protocol sysu-all-single:trials=1 --corrupt SEED.
+    """
+    from vireidkit.evaluation.reranking import ReRanking
     from vireidkit.experiment import evaluate_run
 
-    for scores in evaluate_run(run, protocol, checkpoint=checkpoint, data_root=data_root, device=device, quiet=quiet).values():
+    found = evaluate_run(
+        run,
+        [_protocol(text) for text in protocol or []],
+        checkpoint=checkpoint,
+        data_root=data_root,
+        device=device,
+        quiet=quiet,
+        rerank=ReRanking() if rerank else None,
+        corruption=_corruption(corrupt, severity, corrupt_band),
+    )
+    for scores in found.values():
         typer.echo(str(scores))
 
 
@@ -179,15 +209,41 @@ def cite_command(method: MethodName) -> None:
     typer.echo(cls.citation.strip())
 
 
-def _pairs(items: list[str]) -> dict[str, Any]:
+def _pairs(items: list[str], option: str = "--set") -> dict[str, Any]:
     """``key=value`` texts as a dict."""
     pairs = {}
     for item in items:
         key, sign, value = item.partition("=")
         if not sign or not key:
-            raise SettingError(f"--set takes KEY=VALUE, found {item!r}")
+            raise SettingError(f"{option} takes KEY=VALUE, found {item!r}")
         pairs[key] = value
     return pairs
+
+
+def _protocol(text: str) -> Protocol:
+    """``name:option=value,...`` as a protocol; a value that reads as a whole number, true or false is one."""
+    from vireidkit.evaluation import get_protocol
+
+    name, colon, options = text.partition(":")
+    pairs = _pairs(options.split(","), "a protocol's option") if colon else {}
+    words = {"true": True, "false": False}
+    return get_protocol(name, **{key: words.get(value, int(value) if value.isdecimal() else value) for key, value in pairs.items()})
+
+
+def _corruption(seed: int | None, severity: int | None, band: str | None) -> CorruptionPlan | None:
+    """What the options of ``evaluate`` ask to be done to the pictures."""
+    if seed is None:
+        given = [option for option, value in (("--severity", severity), ("--corrupt-band", band)) if value is not None]
+        if given:
+            raise SettingError(f"{given[0]} belongs to --corrupt SEED, which was not given")
+        return None
+    bands = {"visible": ("visible",), "infrared": ("infrared",), "both": ("visible", "infrared")}
+    band = band or "visible"
+    if band not in bands:
+        raise SettingError(f"--corrupt-band takes visible, infrared or both; found {band!r}")
+    from vireidkit.data.corruption import CorruptionPlan
+
+    return CorruptionPlan(seed, bands=bands[band], severity=severity)
 
 
 def main() -> None:

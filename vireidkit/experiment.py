@@ -1,11 +1,11 @@
-"""Whole journeys in one call: train, evaluate, load-or-train. Notebooks and the command line use these; the rooms do not."""
+"""Whole journeys in one call: train, load-or-train, and from ``scoring`` evaluate. Notebooks and the command line use these."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,26 @@ from torch import Tensor
 
 from vireidkit.data import Dataset, ImageStore, load_dataset
 from vireidkit.errors import KitError, SettingError, TrainingError
-from vireidkit.evaluation import Features, Scores, evaluate, extract_features, get_protocol, write_scores
+from vireidkit.evaluation import extract_features
 from vireidkit.methods import Method, Recipe, build_method, default_profile, get_recipe, start_weights, with_overrides
 from vireidkit.modality import MODALITIES
+from vireidkit.scoring import dataset_of, evaluate_run, resolve_device, test_features, validation_of, validation_protocol
 from vireidkit.training import Run, Trainer, discard_run, open_run, resumable, run_record, start_run
-from vireidkit.training.loop import Extraction, Validation
+from vireidkit.training.loop import Extraction
 from vireidkit.training.run import peak_memory_mb
+
+__all__ = [
+    "dataset_of",
+    "evaluate_run",
+    "load_or_train",
+    "make_fabric",
+    "prepared_dataset",
+    "resolve_device",
+    "run_name",
+    "test_features",
+    "train",
+    "training_store",
+]
 
 # lightning-fabric's precisions in which the weights themselves are kept.
 TRUE_PRECISION = {"64-true": torch.float64, "32-true": torch.float32, "bf16-true": torch.bfloat16, "16-true": torch.float16}
@@ -103,6 +117,7 @@ def _plan(
         overrides=dict(overrides or {}),
         fingerprint=data.fingerprint,
         num_identities=len(data.labels(recipe.train_on)),
+        validation=validation_protocol(data, recipe),
     )
     return _Plan(recipe, settings, data, record)
 
@@ -120,7 +135,7 @@ def _trainer(plan: _Plan, run: Run, fabric: Fabric, quiet: bool) -> Trainer:
         out=run.path,
         fabric=fabric,
         store_for=lambda own: training_store(data, own, quiet=quiet),
-        validate=_validation(data, recipe),
+        validate=validation_of(data, recipe),
         extract=_extraction(data.labels(recipe.train_on)),
         quiet=quiet,
     )
@@ -147,46 +162,6 @@ def _carry_out(run: Run, trainer: Trainer, resume: bool) -> Run:
         run.update(seconds=counters.seconds, steps=counters.step, best_validation_map=best)
     trainer.fabric.barrier()  # the other processes read what the first has written
     return open_run(run.path)
-
-
-def evaluate_run(
-    run: Run | str | Path,
-    protocols: Sequence[str] | None = None,
-    *,
-    checkpoint: str | None = None,
-    data_root: str | Path | None = None,
-    device: str = "auto",
-    quiet: bool = True,
-) -> dict[str, Scores]:
-    """Score a run on its data set's test split and write ``scores.json``.
-
-    Args:
-        protocols: names; by default every protocol of the data set.
-        checkpoint: "best", "latest" or "step-N"; by default the best on validation identities, or the latest where there is none.
-    """
-    run = run if isinstance(run, Run) else open_run(run)
-    data = dataset_of(run, data_root)
-    chosen = [get_protocol(name) for name in protocols or data.protocols]
-    features = test_features(run, data=data, checkpoint=checkpoint, device=device, quiet=quiet)
-    scores = {protocol.key: evaluate(features, data, protocol) for protocol in chosen}
-    write_scores(run.path / "scores.json", scores)
-    return scores
-
-
-def test_features(
-    run: Run,
-    *,
-    data: Dataset | None = None,
-    checkpoint: str | None = None,
-    untrained: bool = False,
-    device: str = "auto",
-    quiet: bool = True,
-) -> Features:
-    """Test descriptors of a run: of a checkpoint, or (``untrained``) of the weights that training began from."""
-    data = data or dataset_of(run)
-    method = run.untrained() if untrained else run.method(checkpoint)
-    store = ImageStore(data, data.table("test"), run.image_size, progress=not quiet)
-    return extract_features(method, store, device=resolve_device(device), allow_untrained=untrained)
 
 
 def load_or_train(
@@ -217,23 +192,6 @@ def prepared_dataset(name: str, recipe: Recipe, root: str | Path | None = None, 
     return data if recipe.limit_identities is None else data.limited(recipe.limit_identities)
 
 
-def dataset_of(run: Run, data_root: str | Path | None = None) -> Dataset:
-    """The data set that a run was trained on, from its recorded folder or from ``data_root``.
-
-    Raises:
-        SettingError: the folder's content is not what the run was trained on.
-    """
-    info = run.info
-    data = load_dataset(info["dataset"], data_root or info["data_root"], split=info["split"], allow_partial=True)
-    if info["recipe"]["limit_identities"] is not None:
-        data = data.limited(info["recipe"]["limit_identities"])
-    if data.fingerprint != info["fingerprint"]:
-        raise SettingError(
-            f"{data.root} is not what {run.path} was trained on: expected fingerprint {info['fingerprint']}, found {data.fingerprint}"
-        )
-    return data
-
-
 def training_store(data: Dataset, recipe: Recipe, *, quiet: bool = True) -> ImageStore:
     """The images that a recipe learns from."""
     return ImageStore(data, data.table(recipe.train_on), recipe.image_size, progress=not quiet)
@@ -258,39 +216,12 @@ def make_fabric(device: str = "auto", devices: int = 1, precision: str = "32-tru
     return fabric
 
 
-def resolve_device(device: str = "auto") -> torch.device:
-    """ "auto" is the GPU when there is one.
-
-    Raises:
-        SettingError: "cuda" was asked for and is not there, or another name.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise SettingError(f"unknown device {device!r}; known: auto, cpu, cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SettingError("device 'cuda' was asked for, but torch finds no GPU; use 'cpu' or 'auto'")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def _open_folder(folder: Path, record: dict[str, Any], fabric: Fabric, resume: bool) -> Run:
     """Make the run folder once, by the first process."""
     if fabric.is_global_zero:
         start_run(folder, record, resume=resume)
     fabric.barrier()
     return open_run(folder)
-
-
-def _validation(data: Dataset, recipe: Recipe) -> Validation | None:
-    """Infrared-to-visible scores on identities that are not learnt; None where there are none."""
-    if recipe.train_on != "train" or not recipe.validate_every or len(data.table("validation")) == 0:
-        return None
-    store = ImageStore(data, data.table("validation"), recipe.image_size, progress=False)
-    protocol = get_protocol("ir2vis")
-
-    def validate(method: Method) -> dict[str, float]:
-        scores = evaluate(extract_features(method, store), data, protocol, split="validation")
-        return {"rank1": scores.mean["rank1"], "map": scores.mean["map"]}
-
-    return validate
 
 
 def _extraction(labels: Mapping[int, int]) -> Extraction:

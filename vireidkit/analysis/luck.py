@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vireidkit.evaluation.distances import trial_distance
 from vireidkit.evaluation.metrics import rank_metrics
 from vireidkit.evaluation.protocols import get_protocol
 from vireidkit.randomness import numpy_generator
@@ -29,8 +30,7 @@ def scores_by_identity(features: Any, dataset: Any, protocol: Any, *, split: str
     parts = []
     for trial in protocol.trials(dataset, split):
         query, gallery = (rows["identity"].to_numpy() for rows in (trial.query, trial.gallery))
-        distance = features.distance(trial.query.index, trial.gallery.index)
-        found = rank_metrics(distance, query, gallery, excluded=trial.excluded, cmc=protocol.cmc, ap=protocol.ap)
+        found = rank_metrics(trial_distance(features, trial), query, gallery, excluded=trial.excluded, cmc=protocol.cmc, ap=protocol.ap)
         columns = {"identity": query, "rank1": found.rank == 1, "map": found.ap, "minp": found.inp, "trial": trial.number}
         parts.append(pd.DataFrame(columns)[found.rank > 0])
     rows = pd.concat(parts)

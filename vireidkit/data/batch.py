@@ -15,7 +15,8 @@ class Batch:
     """Images of one step with all that is known of them.
 
     Order: visible rows first, then infrared, identity-major, the same identities in the same order in both halves.
-    With several visible views (CAJ), all rows of view 0 come before all rows of view 1.
+    With several visible views (CAJ), all rows of view 0 come before all rows of view 1. A batch of a data set with one modality
+    has that half alone.
 
     Attributes:
         images: float (B, 3, H, W), or (B, T, 3, H, W) for tracklets, normalised.
@@ -53,8 +54,8 @@ class Batch:
         """Return the batch if its order is the promised one.
 
         Raises:
-            ValueError: lengths differ, a modality code is neither 0 nor 1, infrared rows come before visible ones, or the
-                two halves do not list the same identities in the same order.
+            ValueError: lengths differ, a modality code is neither 0 nor 1, infrared rows come before visible ones, or two
+                halves do not list the same identities in the same order.
         """
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
         if len(set(lengths.values())) != 1:
@@ -63,10 +64,9 @@ class Batch:
             raise ValueError(f"modality must be {VISIBLE} or {INFRARED}, found {self.modality.unique().tolist()}")
         if (self.modality[1:] < self.modality[:-1]).any():
             raise ValueError("a batch lists visible rows first, then infrared; found an infrared row before a visible one")
-        order = [
-            torch.unique_consecutive(self.labels[(self.modality == m) & (self.views == self.views.min())]) for m in (VISIBLE, INFRARED)
-        ]
-        if not torch.equal(*order):
+        first = self.views == self.views.min() if len(self) else self.views
+        order = [torch.unique_consecutive(self.labels[(self.modality == code) & first]) for code in self.modality.unique()]
+        if len(order) == 2 and not torch.equal(*order):
             raise ValueError(
                 f"both halves of a batch must list the same identities in the same order, found {order[0].tolist()} and {order[1].tolist()}"
             )

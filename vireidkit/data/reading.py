@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -77,14 +79,40 @@ def table_of(rows: Sequence[tuple[str, int, int, str, int, int]]) -> pd.DataFram
     return table.astype(kinds)
 
 
+def read_ids(file: Path, what: str, where: str) -> list[int]:
+    """The identities of a list file: one line, numbers from 1 separated by commas, in the order of the file.
+
+    Args:
+        what: how an error calls the file.
+
+    Raises:
+        DatasetError: the file is missing, cannot be read, is no text, is empty, or holds anything else.
+    """
+    lines = read_lines(file, what, where)
+    if len(lines) > 1:
+        raise DatasetError(f"{where}: {what} has {len(lines)} lines, expected one line of comma-separated numbers")
+    words = [word.strip() for word in lines[0].split(",")]
+    strange = next((word for word in words if not re.fullmatch(r"[0-9]{1,9}", word) or int(word) == 0), None)
+    if strange is not None:
+        raise DatasetError(f"{where}: {what} holds {strange[:20]!r}, expected comma-separated numbers from 1 on")
+    twice = [identity for identity, times in Counter(map(int, words)).items() if times > 1]
+    if twice:
+        raise DatasetError(f"{where}: {what} holds identity {twice[0]} more than once")
+    return [int(word) for word in words]
+
+
+def stray_note(strays: Sequence[str], expected: str, *, shown: int = 3) -> list[str]:
+    """One sentence on files that do not belong, or none; ``expected`` says what belongs, ``shown`` how many are named."""
+    more = f" and {len(strays) - shown} more" if len(strays) > shown else ""
+    return [f"ignored {', '.join(strays[:shown])}{more}: expected {expected}"] if strays else []
+
+
 def stray_notes(strays: Sequence[str], expected: str, where: str) -> list[str]:
-    """One sentence on files that do not belong, also issued as a warning; ``expected`` says what belongs."""
-    if not strays:
-        return []
-    more = f" and {len(strays) - 3} more" if len(strays) > 3 else ""
-    note = f"ignored {', '.join(strays[:3])}{more}: expected {expected}"
-    warnings.warn(f"{where}: {note}", UserWarning, stacklevel=2)
-    return [note]
+    """The sentence of ``stray_note``, also issued as a warning."""
+    notes = stray_note(strays, expected)
+    for note in notes:
+        warnings.warn(f"{where}: {note}", UserWarning, stacklevel=2)
+    return notes
 
 
 def band_notes(tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from vireidkit.data.dataset import Dataset, fingerprint_of
-from vireidkit.data.reading import SUFFIXES, band_notes, check_folder, entries_of, people_are, read_lines, size_of, stray_notes, table_of
+from vireidkit.data.reading import SUFFIXES, band_notes, check_folder, entries_of, people_are, read_lines, size_of, table_of
 from vireidkit.data.registry import register_reader
+from vireidkit.data.survey import Survey, collected, register_survey
 from vireidkit.errors import DatasetError
 
 SPLITS = 10
@@ -70,13 +70,8 @@ def read_regdb(root: Path | None, *, split: int = 1, allow_partial: bool = False
     Raises:
         DatasetError: see ``read_regdb_tree``; also when no folder is named, since the data set cannot be shipped.
     """
-    if root is None:
-        raise DatasetError(
-            "regdb needs its folder, the one that holds Visible, Thermal and idx: it cannot be shipped; send the copyright form of "
-            "dm.dongguk.edu/link.html (DBPerson-Recog-DB1), or ask the author of github.com/mangye16/Cross-Modal-Re-ID-baseline"
-        )
     return read_regdb_tree(
-        root,
+        _named(root),
         split=split,
         name="regdb",
         title="RegDB",
@@ -87,6 +82,26 @@ def read_regdb(root: Path | None, *, split: int = 1, allow_partial: bool = False
         "Sensors 17(3):605, 2017; research use under the copyright form",
         allow_partial=allow_partial,
     )
+
+
+@register_survey("regdb", splits=SPLITS)
+def survey_regdb(root: Path | None, *, split: int = 1) -> Survey:
+    """Look over a folder of RegDB and the lists of one split.
+
+    Raises:
+        DatasetError: no folder is named, or it holds neither Visible nor Thermal.
+    """
+    return survey_regdb_tree(_named(root), split=split, name="regdb", expected=REGDB)
+
+
+def _named(root: Path | None) -> Path:
+    """The folder that the user named."""
+    if root is None:
+        raise DatasetError(
+            "regdb needs its folder, the one that holds Visible, Thermal and idx: it cannot be shipped; send the copyright form of "
+            "dm.dongguk.edu/link.html (DBPerson-Recog-DB1), or ask the author of github.com/mangye16/Cross-Modal-Re-ID-baseline"
+        )
+    return root
 
 
 def read_regdb_tree(
@@ -112,24 +127,37 @@ def read_regdb_tree(
         DatasetError: the root or a list is missing or unreadable, a line is no path with a label, a label is not a function of the
             folder, an identity is in both parts of the split; without ``allow_partial`` also every difference from ``expected``.
     """
-    where = f"{name} at {root}"
-    _check_root(root, where)
-    scan = _scan(root, where)
-    lists = {(part, band): _read_list(root, part, band, split, expected, where) for part in ("train", "test") for band in FOLDERS}
-    _check_labels(lists, where)
-    _check_parts(lists, split, where)
-    problems = [*scan.problems, *_list_problems(lists, split, expected), *_missing_problems(lists, scan)]
-    if problems and not allow_partial:
-        raise DatasetError(f"{where}: {'; '.join(problems)} ({expected.remedy}, or pass allow_partial=True to go on with what is there)")
-    sizes = {line.path: scan.sizes[line.path] for lines in lists.values() for line in lines if line.path in scan.sizes}
+    survey = survey_regdb_tree(root, split=split, name=name, expected=expected)
+    notes = survey.settle(allow_partial)
+    sizes = survey.listed_sizes()
     if not sizes:
-        raise DatasetError(f"{where}: none of the images that split {split} lists is there")
-    tables = {part: table_of(_rows(lists, part, sizes, expected)) for part in ("train", "test")}
-    tables = {"train": tables["train"], "validation": table_of([]), "test": tables["test"]}
-    notes = [*stray_notes(scan.strays, BELONGING, where), *_unlisted_notes(lists, scan, split, where), *problems, *band_notes(tables)]
-    fingerprint = fingerprint_of(name, root, tables, sizes)
+        raise DatasetError(f"{survey.where}: none of the images that split {split} lists is there")
+    fingerprint = fingerprint_of(name, root, survey.tables, sizes)
     titled = f"{title}, split {split}"
-    return Dataset(name, titled, root, bands, **tables, protocols=protocols, fingerprint=fingerprint, credit=credit, notes=tuple(notes))
+    tables = survey.tables
+    return Dataset(name, titled, root, bands, **tables, protocols=protocols, fingerprint=fingerprint, credit=credit, notes=notes)
+
+
+def survey_regdb_tree(root: Path, *, split: int, name: str, expected: Expected) -> Survey:
+    """Look over a folder tree of the RegDB form and one split's lists; see ``read_regdb_tree``.
+
+    Raises:
+        DatasetError: the root is no folder with Visible or Thermal in it.
+    """
+    survey = Survey(name, root, expected.remedy, belonging=BELONGING)
+    _check_root(root, survey.where)
+    scan = _scan(root, survey.where)
+    survey.fatal, survey.problems, survey.sizes, survey.strays = [*scan.fatal], [*scan.problems], scan.sizes, scan.strays
+    lists = {(part, band): _read_list(survey, part, band, split, expected) for part in ("train", "test") for band in FOLDERS}
+    _check_labels(lists, survey)
+    _check_parts(lists, split, survey)
+    _compare_lists(lists, split, expected, survey)
+    _compare_pictures(lists, scan, survey)
+    for part in ("train", "test"):
+        survey.tables[part] = table_of(_rows(lists, part, scan.sizes, expected))
+    _note_unlisted(lists, scan, split, survey)
+    survey.notes += band_notes(survey.tables)
+    return survey
 
 
 # --- what lies in the folders ------------------------------------------------------------------------------------------------
@@ -142,8 +170,9 @@ class _Scan:
     sizes: dict[str, int] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    fatal: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)  # folders of a band
-    reported: set[str] = field(default_factory=set)  # empty files, which are problems already
+    reported: set[str] = field(default_factory=set)  # empty and unreadable files, which have been told already
 
 
 def _check_root(root: Path, where: str) -> None:
@@ -165,12 +194,14 @@ def _scan(root: Path, where: str) -> _Scan:
             scan.missing.add(folder)
             scan.problems.append(f"folder {folder} is missing")
             continue
-        for person in entries_of(root / folder, where):
-            if not IDENTITY.fullmatch(person.name) or not person.is_dir():
-                scan.strays.append(f"{folder}/{person.name}")
-                continue
-            for entry in entries_of(person.path, where):
-                _scan_file(scan, f"{folder}/{person.name}/{entry.name}", entry, where)
+        with collected(scan.fatal, where):
+            for person in entries_of(root / folder, where):
+                if not IDENTITY.fullmatch(person.name) or not person.is_dir():
+                    scan.strays.append(f"{folder}/{person.name}")
+                    continue
+                with collected(scan.fatal, where):
+                    for entry in entries_of(person.path, where):
+                        _scan_file(scan, f"{folder}/{person.name}/{entry.name}", entry, where)
     return scan
 
 
@@ -179,12 +210,13 @@ def _scan_file(scan: _Scan, path: str, entry: os.DirEntry[str], where: str) -> N
     if not entry.name.lower().endswith(SUFFIXES) or entry.name.startswith(".") or entry.is_dir():
         scan.strays.append(path)
         return
-    size = size_of(entry, where)
-    if size == 0:
+    with collected(scan.fatal, where):
+        size = size_of(entry, where)
+        if size:
+            scan.sizes[path] = size
+            return
         scan.problems.append(f"{path} is an empty file")
-        scan.reported.add(path)
-        return
-    scan.sizes[path] = size
+    scan.reported.add(path)
 
 
 # --- the lists of the split --------------------------------------------------------------------------------------------------
@@ -205,70 +237,86 @@ def _list_name(part: str, band: str, split: int) -> str:
     return f"idx/{part}_{band}_{split}.txt"
 
 
-def _read_list(root: Path, part: str, band: str, split: int, expected: Expected, where: str) -> list[_Line]:
-    """The lines of one list."""
-    name = _list_name(part, band, split)
-    lines = []
-    for text in read_lines(root / name, f"list {name}", where, missing=expected.lists_from):
+def _read_list(survey: Survey, part: str, band: str, split: int, expected: Expected) -> list[_Line]:
+    """The lines of one list; the first that is of another form, or comes twice, is fatal, and the others are used all the same."""
+    name, texts = _list_name(part, band, split), []
+    with survey.collecting():
+        texts = read_lines(survey.root / name, f"list {name}", survey.where, missing=expected.lists_from)
+    lines: dict[str, _Line] = {}
+    strange, twice = [], []
+    for text in texts:
         match = LINE.fullmatch(text)
         if match is None or match["folder"] != FOLDERS[band]:
-            wanted = f"{FOLDERS[band]}/<identity>/<file> <label>"
-            raise DatasetError(f"{where}: list {name} holds {text[:60]!r}, expected lines of the form {wanted!r}")
-        lines.append(_Line(match["path"], int(match["identity"]), int(match["label"])))
-    twice = [path for path, times in Counter(line.path for line in lines).items() if times > 1]
+            strange.append(text)
+            continue
+        if match["path"] in lines:
+            twice.append(match["path"])
+        lines.setdefault(match["path"], _Line(match["path"], int(match["identity"]), int(match["label"])))
+    if strange:
+        wanted = f"{FOLDERS[band]}/<identity>/<file> <label>"
+        others = f" and {len(strange) - 1} more like it" if len(strange) > 1 else ""
+        survey.fatal.append(f"list {name} holds {strange[0][:60]!r}{others}, expected lines of the form {wanted!r}")
     if twice:
-        raise DatasetError(f"{where}: list {name} holds {twice[0]} more than once")
-    return lines
+        survey.fatal.append(f"list {name} holds {twice[0]} more than once")
+    return list(lines.values())
 
 
-def _check_labels(lists: _Lists, where: str) -> None:
-    """In each part of the split, folder and label belong to each other one to one, in both bands alike."""
+def _check_labels(lists: _Lists, survey: Survey) -> None:
+    """In each part of the split, folder and label belong to each other one to one, in both bands alike; the first that do not are told."""
     for part in ("train", "test"):
         label_of: dict[int, int] = {}
         identity_of: dict[int, int] = {}
-        for band in FOLDERS:
-            for line in lists[part, band]:
-                label = label_of.setdefault(line.identity, line.label)
-                identity = identity_of.setdefault(line.label, line.identity)
-                if label != line.label or identity != line.identity:
-                    told = f"the {part} lists give identity {line.identity} the label {line.label} in {line.path}"
-                    other = f"identity {identity}" if identity != line.identity else f"label {label}"
-                    raise DatasetError(f"{where}: {told}, but elsewhere {other}; a label must be a function of the folder")
+        for line in (line for band in FOLDERS for line in lists[part, band]):
+            label = label_of.setdefault(line.identity, line.label)
+            identity = identity_of.setdefault(line.label, line.identity)
+            if label != line.label or identity != line.identity:
+                told = f"the {part} lists give identity {line.identity} the label {line.label} in {line.path}"
+                other = f"identity {identity}" if identity != line.identity else f"label {label}"
+                survey.fatal.append(f"{told}, but elsewhere {other}; a label must be a function of the folder")
+                break
 
 
-def _check_parts(lists: _Lists, split: int, where: str) -> None:
+def _check_parts(lists: _Lists, split: int, survey: Survey) -> None:
     """No identity is both learnt and tested."""
     train, test = ({line.identity for band in FOLDERS for line in lists[part, band]} for part in ("train", "test"))
     both = sorted(train & test)
     if both:
-        raise DatasetError(f"{where}: {people_are(both)} in both the train and the test lists of split {split}")
+        survey.fatal.append(f"{people_are(both)} in both the train and the test lists of split {split}")
 
 
-def _list_problems(lists: _Lists, split: int, expected: Expected) -> Iterator[str]:
-    """Lists of another length than published."""
+def _compare_lists(lists: _Lists, split: int, expected: Expected, survey: Survey) -> None:
+    """Set the lengths of the lists beside the published ones. An empty list has been told where it was read."""
     for (part, band), lines in lists.items():
         want = expected.train if part == "train" else expected.test
         pictures = Counter(line.identity for line in lines)
-        if len(pictures) == want and set(pictures.values()) == {expected.pictures}:
-            continue
         uneven = next((identity for identity, count in sorted(pictures.items()) if count != expected.pictures), None)
         cause = "a truncated or edited list" if uneven is None else f"identity {uneven} has {pictures[uneven]}, not {expected.pictures}"
-        yield (
-            f"list {_list_name(part, band, split)}: expected {want} identities / {want * expected.pictures:,} images, "
-            f"found {len(pictures)} / {len(lines):,} ({cause})"
-        )
+        counts = ((want, want * expected.pictures), (len(pictures), len(lines)))
+        before, found = ({"listed identities": people, "listed images": images} for people, images in counts)
+        survey.compare(part, camera=str(CAMERAS[band]), modality=MODALITY[band], expected=before, found=found, cause=cause, told=True)
+        if lines and (before != found or uneven is not None):
+            survey.problems.append(
+                f"list {_list_name(part, band, split)}: expected {want} identities / {want * expected.pictures:,} images, "
+                f"found {len(pictures)} / {len(lines):,} ({cause})"
+            )
 
 
-def _missing_problems(lists: _Lists, scan: _Scan) -> Iterator[str]:
-    """Listed images that are not there, with the likely cause. A missing folder or an empty file has been reported already."""
+def _compare_pictures(lists: _Lists, scan: _Scan, survey: Survey) -> None:
+    """Set the listed images beside those that are there. A missing folder or an empty file has been reported already."""
     for (part, band), lines in lists.items():
-        gone = [line for line in lines if line.path not in scan.sizes and line.path not in scan.reported]
-        if not gone or FOLDERS[band] in scan.missing:
-            continue
+        missing = [line for line in lines if line.path not in scan.sizes]
+        gone = [line for line in missing if line.path not in scan.reported]
         there = [line for line in lines if line.path in scan.sizes]
-        yield (
-            f"{FOLDERS[band]} {part}: expected {len({line.identity for line in lines})} identities / {len(lines):,} images, "
-            f"found {len({line.identity for line in there})} / {len(there):,} ({_cause(gone, scan)})"
+        counts = [{"identities": len({line.identity for line in some}), "images": len(some)} for some in (lines, there)]
+        survey.compare(
+            part,
+            where=f"{FOLDERS[band]} {part}",
+            camera=str(CAMERAS[band]),
+            modality=MODALITY[band],
+            expected=counts[0],
+            found=counts[1],
+            cause=_cause(gone, scan) if gone else "empty or unreadable files",
+            told=not gone or FOLDERS[band] in scan.missing,
         )
 
 
@@ -298,12 +346,16 @@ def _rows(lists: _Lists, part: str, sizes: Mapping[str, int], expected: Expected
     return rows
 
 
-def _unlisted_notes(lists: _Lists, scan: _Scan, split: int, where: str) -> list[str]:
-    """One sentence on pictures that the split does not use, also issued as a warning. A list that is too short is told elsewhere."""
+def _note_unlisted(lists: _Lists, scan: _Scan, split: int, survey: Survey) -> None:
+    """One sentence on pictures that the split does not use. A list that is too short is told elsewhere."""
     listed = {line.path for lines in lists.values() for line in lines}
     more = sorted(set(scan.sizes) - listed)
-    if not more:
-        return []
-    note = f"ignored {len(more)} picture{'s' if len(more) > 1 else ''} that no list of split {split} names, first {more[0]}"
-    warnings.warn(f"{where}: {note}", UserWarning, stacklevel=2)
-    return [note]
+    if more:
+        survey.warned.append(
+            f"ignored {len(more)} picture{'s' if len(more) > 1 else ''} that no list of split {split} names, first {more[0]}"
+        )
+    band_of = {folder: band for band, folder in FOLDERS.items()}
+    parts = [(path, *path.split("/")) for path in more]
+    survey.unlisted = table_of(
+        [(path, int(person), CAMERAS[band_of[folder]], MODALITY[band_of[folder]], -1, -1) for path, folder, person, _ in parts]
+    )

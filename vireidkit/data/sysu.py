@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from vireidkit.data.dataset import Dataset, fingerprint_of
-from vireidkit.data.reading import SUFFIXES, band_notes, check_folder, entries_of, people_are, read_lines, size_of, stray_notes
+from vireidkit.data.permutations import FILE as PERMUTATIONS
+from vireidkit.data.permutations import survey_permutations
+from vireidkit.data.reading import SUFFIXES, band_notes, check_folder, entries_of, people_are, read_ids, size_of
 from vireidkit.data.registry import register_reader
+from vireidkit.data.survey import Survey, collected, register_survey
 from vireidkit.errors import DatasetError
 
 CAMERAS = {1: "visible", 2: "visible", 3: "infrared", 4: "visible", 5: "visible", 6: "infrared"}
 ID_FILES = {"train": "train_id.txt", "validation": "val_id.txt", "test": "test_id.txt"}
+# The galleries of multi-shot are drawn by the authors' permutation file only, which does not come with the pictures.
+SINGLE, MULTI = ("sysu-all-single", "sysu-indoor-single"), ("sysu-all-multi", "sysu-indoor-multi")
+ANY_BANDS = ("ir2vis", "vis2ir", "within-visible", "within-infrared")
 NUMBER = re.compile("[0-9]{4}")
 BELONGING = f"cam1 to cam6, 4-digit identities, 4-digit pictures ({' '.join(SUFFIXES)})"
 
@@ -88,21 +93,38 @@ def read_sysu(root: Path | None, *, split: int = 1, allow_partial: bool = False)
     Raises:
         DatasetError: see ``read_tree``; also when no folder is named, since the data set cannot be shipped.
     """
+    return read_tree(
+        _named(root),
+        name="sysu-mm01",
+        title="SYSU-MM01",
+        bands=("visible", "near-infrared"),
+        expected=SYSU,
+        protocols=(*SINGLE, *(MULTI if (_named(root) / PERMUTATIONS).is_file() else ()), *ANY_BANDS),
+        credit="Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017; research use under the signed agreement",
+        allow_partial=allow_partial,
+    )
+
+
+@register_survey("sysu-mm01")
+def survey_sysu(root: Path | None, *, split: int = 1) -> Survey:
+    """Look over a folder of SYSU-MM01, its permutation file included, which the reader does not need.
+
+    Raises:
+        DatasetError: no folder is named, or it holds no camera folder at all.
+    """
+    survey = survey_tree(_named(root), name="sysu-mm01", expected=SYSU)
+    survey_permutations(survey)
+    return survey
+
+
+def _named(root: Path | None) -> Path:
+    """The folder that the user named."""
     if root is None:
         raise DatasetError(
             "sysu-mm01 needs its folder, the one that holds cam1 to cam6: it cannot be shipped; "
             "send the signed release agreement named in github.com/wuancong/SYSU-MM01 to obtain SYSU-MM01.zip"
         )
-    return read_tree(
-        root,
-        name="sysu-mm01",
-        title="SYSU-MM01",
-        bands=("visible", "near-infrared"),
-        expected=SYSU,
-        protocols=("sysu-all-single", "sysu-indoor-single", "ir2vis", "vis2ir", "within-visible", "within-infrared"),
-        credit="Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017; research use under the signed agreement",
-        allow_partial=allow_partial,
-    )
+    return root
 
 
 def read_tree(
@@ -125,28 +147,34 @@ def read_tree(
         DatasetError: the root or an identity list is missing or unreadable; without ``allow_partial`` also every difference
             between what is expected and what was found.
     """
-    where = f"{name} at {root}"
-    _check_root(root, where)
-    scan = _scan(root, where)
-    lists = {split: _read_ids(root / "exp" / file, where) for split, file in ID_FILES.items()}
-    _check_disjoint(lists, where)
+    survey = survey_tree(root, name=name, expected=expected)
+    notes = survey.settle(allow_partial)
+    if all(table.empty for table in survey.tables.values()):
+        raise DatasetError(f"{survey.where}: none of the {len(survey.sizes)} images belongs to an identity listed in exp/")
+    fingerprint = fingerprint_of(name, root, survey.tables, survey.listed_sizes())
+    return Dataset(name, title, root, bands, **survey.tables, protocols=protocols, fingerprint=fingerprint, credit=credit, notes=notes)
+
+
+def survey_tree(root: Path, *, name: str, expected: Expected) -> Survey:
+    """Look over a folder tree of the SYSU-MM01 form; see ``read_tree``.
+
+    Raises:
+        DatasetError: the root is no folder with at least one camera folder.
+    """
+    survey = Survey(name, root, expected.remedy, belonging=BELONGING)
+    _check_root(root, survey.where)
+    scan = _scan(root, survey.where)
+    survey.fatal, survey.problems, survey.sizes, survey.strays = [*scan.fatal], [*scan.problems], scan.sizes, scan.strays
+    lists = _read_lists(survey)
+    _check_disjoint(lists, survey)
     frame = pd.DataFrame(scan.rows, columns=["path", "identity", "camera", "frame"])
-    tables = {split: _table_of(frame, identities) for split, identities in lists.items()}
-    wrong_lists = _list_problems(lists, expected)
-    problems = [*scan.problems, *wrong_lists.values(), *_count_problems(tables, scan, set(wrong_lists), expected)]
-    if problems and not allow_partial:
-        raise DatasetError(f"{where}: {'; '.join(problems)} ({expected.remedy}, or pass allow_partial=True to go on with what is there)")
-    if all(table.empty for table in tables.values()):
-        raise DatasetError(f"{where}: none of the {len(frame)} images belongs to an identity listed in exp/")
-    notes = [
-        *stray_notes(scan.strays, BELONGING, where),
-        *problems,
-        *band_notes(tables),
-        *([] if problems else _whole_notes(frame, expected)),
-    ]
-    sizes = {path: scan.sizes[path] for table in tables.values() for path in table["path"]}
-    fingerprint = fingerprint_of(name, root, tables, sizes)
-    return Dataset(name, title, root, bands, **tables, protocols=protocols, fingerprint=fingerprint, credit=credit, notes=tuple(notes))
+    survey.tables = {split: _table_of(frame, lists.get(split, [])) for split in ID_FILES}
+    listed = {identity for identities in lists.values() for identity in identities}
+    survey.unlisted = _table_of(frame, sorted(set(frame["identity"].tolist()) - listed))
+    _compare_counts(survey, scan, lists, _compare_lists(lists, survey, expected), expected)
+    _compare_whole(survey, frame, scan, expected)
+    survey.notes += band_notes(survey.tables)
+    return survey
 
 
 def _table_of(frame: pd.DataFrame, identities: list[int]) -> pd.DataFrame:
@@ -170,6 +198,7 @@ class _Scan:
     strays: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     missing: set[int] = field(default_factory=set)
+    fatal: list[str] = field(default_factory=list)
 
 
 def _check_root(root: Path, where: str) -> None:
@@ -195,11 +224,13 @@ def _scan(root: Path, where: str) -> _Scan:
             scan.missing.add(camera)
             scan.problems.append(f"camera folder cam{camera} is missing")
             continue
-        for person in entries_of(folder, where):
-            if NUMBER.fullmatch(person.name) and person.is_dir():
-                _scan_person(scan, camera, person, where)
-            else:
-                scan.strays.append(f"cam{camera}/{person.name}")
+        with collected(scan.fatal, where):
+            for person in entries_of(folder, where):
+                if NUMBER.fullmatch(person.name) and person.is_dir():
+                    with collected(scan.fatal, where):
+                        _scan_person(scan, camera, person, where)
+                else:
+                    scan.strays.append(f"cam{camera}/{person.name}")
     return scan
 
 
@@ -214,69 +245,79 @@ def _scan_person(scan: _Scan, camera: int, person: os.DirEntry[str], where: str)
             continue
         number = int(stem)
         if number in numbers:
-            raise DatasetError(f"{where}: {numbers[number]} and {path} are two files of one picture number; remove one of them")
-        size = size_of(entry, where)
-        if size == 0:
-            scan.problems.append(f"{path} is an empty file")
+            scan.fatal.append(f"{numbers[number]} and {path} are two files of one picture number; remove one of them")
             continue
-        numbers[number] = path
-        scan.sizes[path] = size
-        scan.rows.append((path, int(person.name), camera, number))
+        with collected(scan.fatal, where):
+            size = size_of(entry, where)
+            if size == 0:
+                scan.problems.append(f"{path} is an empty file")
+                continue
+            numbers[number] = path
+            scan.sizes[path] = size
+            scan.rows.append((path, int(person.name), camera, number))
 
 
 # --- the identity lists ------------------------------------------------------------------------------------------------------
 
 
-def _read_ids(file: Path, where: str) -> list[int]:
-    """The identities of one list: one line, positive numbers separated by commas."""
-    lines = read_lines(file, f"identity list exp/{file.name}", where)
-    if len(lines) > 1:
-        raise DatasetError(f"{where}: identity list exp/{file.name} has {len(lines)} lines, expected one line of comma-separated numbers")
-    words = [word.strip() for word in lines[0].split(",")]
-    strange = next((word for word in words if not re.fullmatch(r"[0-9]{1,9}", word) or int(word) == 0), None)
-    if strange is not None:
-        raise DatasetError(f"{where}: identity list exp/{file.name} holds {strange[:20]!r}, expected comma-separated numbers from 1 on")
-    twice = [identity for identity, times in Counter(map(int, words)).items() if times > 1]
-    if twice:
-        raise DatasetError(f"{where}: identity list exp/{file.name} holds identity {twice[0]} more than once")
-    return [int(word) for word in words]
+def _read_lists(survey: Survey) -> dict[str, list[int]]:
+    """Split -> its identities; a split whose list cannot be used is left out."""
+    lists = {}
+    for split, file in ID_FILES.items():
+        with survey.collecting():
+            lists[split] = read_ids(survey.root / "exp" / file, f"identity list exp/{file}", survey.where)
+    return lists
 
 
-def _check_disjoint(lists: Mapping[str, list[int]], where: str) -> None:
+def _check_disjoint(lists: Mapping[str, list[int]], survey: Survey) -> None:
     """Nobody is in two splits: a test on people seen in training would measure nothing."""
     for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        both = sorted(set(lists[first]) & set(lists[second]))
+        both = sorted(set(lists.get(first, [])) & set(lists.get(second, [])))
         if both:
             files = f"exp/{ID_FILES[first]} and exp/{ID_FILES[second]}"
-            raise DatasetError(f"{where}: {people_are(both)} both in {files}; some copies merge the validation list into the train list")
+            survey.fatal.append(f"{people_are(both)} both in {files}; some copies merge the validation list into the train list")
 
 
-def _list_problems(lists: Mapping[str, list[int]], expected: Expected) -> dict[str, str]:
-    """Split -> how its identity list differs from the official one."""
-    problems = {}
+def _compare_lists(lists: Mapping[str, list[int]], survey: Survey, expected: Expected) -> set[str]:
+    """Set the identity lists beside the official ones; returns the splits whose list is another one or cannot be used."""
+    wrong = set()
     for split, want in expected.lists.items():
-        found, file = lists[split], f"exp/{ID_FILES[split]}"
-        if len(found) != want.length:
-            problems[split] = f"{file} lists {len(found)} identities, expected {want.length}: not the official list"
+        found, file = lists.get(split, []), f"exp/{ID_FILES[split]}"
+        if split not in lists:
+            problem = None  # told where it was read
+        elif len(found) != want.length:
+            problem = f"{file} lists {len(found)} identities, expected {want.length}: not the official list"
         elif want.total is not None and sum(found) != want.total:
-            problems[split] = f"{file} adds up to {sum(found)}, expected {want.total}: not the official list"
-    return problems
+            problem = f"{file} adds up to {sum(found)}, expected {want.total}: not the official list"
+        else:
+            survey.compare(split, expected={"listed identities": want.length}, found={"listed identities": len(found)})
+            continue
+        wrong.add(split)
+        survey.problems += [problem] if problem else []
+        counts = {"listed identities": (want.length, len(found))} | ({"sum of the list": (want.total, sum(found))} if want.total else {})
+        before, after = ({what: pair[side] for what, pair in counts.items()} for side in (0, 1))
+        survey.compare(split, expected=before, found=after, cause=f"{file} is not the official list", told=True)
+    return wrong
 
 
 # --- counts ------------------------------------------------------------------------------------------------------------------
 
 
-def _count_problems(tables: Mapping[str, pd.DataFrame], scan: _Scan, wrong_lists: set[str], expected: Expected) -> Iterator[str]:
-    """Every difference in identities or images, with its likely cause."""
+def _compare_counts(survey: Survey, scan: _Scan, lists: Mapping[str, list[int]], wrong_lists: set[str], expected: Expected) -> None:
+    """Set identities and images of every split and camera beside the published ones, with the likely cause of a difference."""
     for want in expected.counts:
-        rows = tables[want.split][tables[want.split]["camera"].isin(want.cameras)]
+        table = survey.tables[want.split]
+        rows = table[table["camera"].isin(want.cameras)]
         found = Count(want.split, want.cameras, rows["identity"].nunique(), len(rows))
-        if found == want or scan.missing.issuperset(want.cameras):
-            continue  # a missing folder has been reported once
-        cameras = "+".join(f"cam{camera}" for camera in want.cameras)
-        yield (
-            f"{cameras} {want.split}: expected {want.identities} identities / {want.images:,} images, "
-            f"found {found.identities} / {found.images:,} ({_cause(want, found, rows, scan, wrong_lists)})"
+        survey.compare(
+            want.split,
+            where=f"{'+'.join(f'cam{camera}' for camera in want.cameras)} {want.split}",
+            camera="+".join(map(str, want.cameras)),
+            modality=CAMERAS[want.cameras[0]],
+            expected={"identities": want.identities, "images": want.images},
+            found={"identities": found.identities, "images": found.images},
+            cause="" if found == want else _cause(want, found, rows, scan, wrong_lists),
+            told=scan.missing.issuperset(want.cameras) or want.split not in lists,  # a missing folder or list has been reported once
         )
 
 
@@ -309,15 +350,17 @@ def _first_gap(rows: pd.DataFrame) -> str | None:
     return None
 
 
-# --- notes -------------------------------------------------------------------------------------------------------------------
-
-
-def _whole_notes(frame: pd.DataFrame, expected: Expected) -> Iterator[str]:
-    """Differences among identities outside every split, which no protocol uses and which are therefore no error."""
+def _compare_whole(survey: Survey, frame: pd.DataFrame, scan: _Scan, expected: Expected) -> None:
+    """Counts with the identities outside every split, which no protocol uses: where only those differ it is a note and no error."""
+    fine = not survey.problems and not survey.fatal
     for camera, want in expected.whole.items():
         rows = frame[frame["camera"] == camera]
-        if len(rows) != want.images or rows["identity"].nunique() != want.identities:
-            yield (
+        found = {"identities": rows["identity"].nunique(), "images": len(rows)}
+        cause = "see the splits" if not fine else "only identities outside the splits differ"
+        before = {"identities": want.identities, "images": want.images}
+        survey.compare(want.split, camera=str(camera), modality=CAMERAS[camera], expected=before, found=found, cause=cause, told=True)
+        if fine and found != before:
+            survey.notes.append(
                 f"cam{camera}: expected {want.identities} identities / {want.images:,} images in all, found "
-                f"{rows['identity'].nunique()} / {len(rows):,}; only identities outside the splits differ"
+                f"{found['identities']} / {found['images']:,}; only identities outside the splits differ"
             )

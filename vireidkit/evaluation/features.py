@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from vireidkit.data.augmentation import GREY, normalise
 from vireidkit.errors import KitError, SettingError
+from vireidkit.evaluation.distances import comparable, pair_distance
 from vireidkit.files import written_aside
 from vireidkit.methods.base import Method
 from vireidkit.modality import MODALITIES
@@ -93,18 +94,20 @@ class Features:
         Raises:
             ValueError: a position is not in 0..N-1.
         """
-        query, gallery = (self.matrix[self._positions(index)].double() for index in (query_index, gallery_index))
-        if self.metric == "cosine":
-            return 1 - F.normalize(query, dim=1) @ F.normalize(gallery, dim=1).T
-        squared = (query**2).sum(1)[:, None] + (gallery**2).sum(1) - 2 * query @ gallery.T  # (Q, G)
-        return squared.clamp_(min=0).sqrt_()
+        query, gallery = (comparable(self.at(index), self.metric) for index in (query_index, gallery_index))
+        return pair_distance(query, gallery, self.metric)
 
-    def _positions(self, index: Any) -> Tensor:
+    def at(self, index: Any) -> Tensor:
+        """Descriptors (M, D) of the rows ``index``, in its order.
+
+        Raises:
+            ValueError: a position is not in 0..N-1.
+        """
         positions = index.cpu().long() if isinstance(index, Tensor) else torch.tensor(np.array(index, dtype=np.int64))
         positions = positions.reshape(-1)
         if len(positions) and not 0 <= int(positions.min()) <= int(positions.max()) < len(self):
             raise ValueError(f"positions must be in 0..{len(self) - 1}, found {int(positions.min())}..{int(positions.max())}")
-        return positions
+        return self.matrix[positions]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write ``path`` (.safetensors is added if missing) and the table beside it as .csv, each whole or not at all."""

@@ -1,4 +1,4 @@
-"""Ranking scores: CMC, average precision and inverse negative penalty of a distance matrix, without a loop over queries."""
+"""Ranking scores: CMC, average precision and inverse negative penalty of a distance matrix."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vireidkit.evaluation.ranking import Codes, count_places, sort_places
+
 CMC_KINDS = ("identity", "image")
 AP_KINDS = ("plain", "trapezoid")
 TIE_RULE = "stable sort: equal distances keep the order of the gallery"
-# Entries of the distance matrix that are ranked at once: about 150 MB of working memory on top of the matrix itself.
-BLOCK_ENTRIES = 1 << 21
+BLOCK_ENTRIES = 1 << 21  # entries of the distance matrix that are checked at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +82,15 @@ def rank_metrics(
     queries, galleries = _shape_of(distance)
     codes = _identity_codes(query_ids, gallery_ids, queries, galleries)
     _check_excluded(excluded, (queries, galleries))
-    size = max(1, BLOCK_ENTRIES // max(1, galleries, codes[2]))
-    blocks = [_score_block(distance, excluded, codes, slice(start, start + size), cmc, ap) for start in range(0, queries, size)]
-    return _summary(blocks, max_rank)
-
-
-def _summary(blocks: list[tuple[np.ndarray, ...]], max_rank: int) -> RankMetrics:
-    """The blocks of queries put together, with the averages over the valid ones."""
-    columns = [np.concatenate(column) for column in zip(*blocks, strict=True)] if blocks else [np.zeros(0)] * 4
-    precision, penalty = (column.astype(np.float64) for column in columns[:2])
-    first_hit, rank = (column.astype(np.int64) for column in columns[2:])
-    valid = first_hit > 0
-    means = [float(column[valid].mean()) if valid.any() else float("nan") for column in (precision, penalty)]
-    return RankMetrics(_curve(rank[valid], max_rank), *means, int(valid.sum()), precision, penalty, first_hit, rank)
+    on_cpu = not isinstance(distance, Tensor) or distance.device.type == "cpu"
+    values = _floating_array(distance) if on_cpu else _floating_tensor(distance)
+    gone = None if excluded is None else _array(excluded) if on_cpu else _tensor(excluded).to(values.device)
+    _check_nan(values, gone)
+    found = (count_places if on_cpu else sort_places)(values, gone, codes, cmc, ap)
+    valid = found.first_hit > 0
+    means = [float(column[valid].mean()) if valid.any() else float("nan") for column in (found.precision, found.penalty)]
+    curve = _curve(found.rank[valid], max_rank)
+    return RankMetrics(curve, *means, int(valid.sum()), found.precision, found.penalty, found.first_hit, found.rank)
 
 
 def _curve(rank: np.ndarray, max_rank: int) -> np.ndarray:
@@ -104,62 +101,33 @@ def _curve(rank: np.ndarray, max_rank: int) -> np.ndarray:
     return np.cumsum(counts) / rank.size
 
 
-def _score_block(
-    distance: Tensor | np.ndarray, excluded: Tensor | np.ndarray | None, codes: tuple[Tensor, Tensor, int], rows: slice, cmc: str, ap: str
-) -> tuple[np.ndarray, ...]:
-    """AP, INP, first hit and rank of some rows; NaN and -1 where a row has no match. Q is the number of these rows."""
-    values = _sortable(distance[rows])
-    kept = torch.ones_like(values, dtype=torch.bool) if excluded is None else ~_tensor(excluded[rows]).to(values.device)
-    _check_finite(values, kept, rows.start)
-    query, gallery = codes[0][rows].to(values.device), codes[1].to(values.device)
-    order = torch.sort(values, dim=1, stable=True).indices  # (Q, G)
-    kept = kept.gather(1, order)
-    ranked = gallery[order]
-    match = kept & (ranked == query[:, None])
-    place = kept.cumsum(1)  # (Q, G), 1-based among the kept ones
-    hits = match.cumsum(1)
-    total = hits[:, -1] if hits.shape[1] else hits.sum(1)
-    precision = torch.where(match, _precision(hits.double(), place.double(), ap), 0.0).sum(1) / total
-    penalty = total.double() / (place * match).amax(1) if hits.shape[1] else precision
-    first_hit = torch.where(hits == 0, kept, 0).sum(1) + 1
-    rank = first_hit if cmc == "image" else _identity_rank(ranked, place, kept, first_hit, codes[2])
-    valid = total > 0
-    return (
-        torch.where(valid, precision, torch.nan).cpu().numpy(),
-        torch.where(valid, penalty, torch.nan).cpu().numpy(),
-        torch.where(valid, first_hit, -1).cpu().numpy(),
-        torch.where(valid, rank, -1).cpu().numpy(),
-    )
+def _floating_array(values: Tensor | np.ndarray) -> np.ndarray:
+    """The distances as an array of at least float32, without a copy where they are one; the conversion keeps order and ties."""
+    values = _array(values)
+    if values.dtype.kind != "f":
+        return values.astype(np.float64)
+    return values.astype(values.dtype.newbyteorder("=") if values.dtype.itemsize >= 4 else np.float32, copy=False)
 
 
-def _precision(hits: Tensor, place: Tensor, ap: str) -> Tensor:
-    """What a hit at each place would add to the sum of the average precision, (Q, G)."""
-    plain = hits / place
-    if ap == "plain":
-        return plain
-    before = torch.where(place > 1, (hits - 1) / (place - 1), 1.0)
-    return (before + plain) / 2
-
-
-def _identity_rank(ranked: Tensor, place: Tensor, kept: Tensor, first_hit: Tensor, identities: int) -> Tensor:
-    """1 + the number of identities whose best kept image precedes the first hit, (Q,)."""
-    far = ranked.shape[1] + 1
-    best = torch.full((ranked.shape[0], identities), far, device=ranked.device)  # (Q, identities)
-    best.scatter_reduce_(1, ranked, torch.where(kept, place, far), "amin")
-    return 1 + (best < first_hit[:, None]).sum(1)
-
-
-def _sortable(values: Tensor | np.ndarray) -> Tensor:
+def _floating_tensor(values: Tensor) -> Tensor:
     """The distances in a dtype that every device sorts; the conversion keeps order and ties."""
-    values = _tensor(values)
+    values = values.detach()
     if values.dtype in (torch.float32, torch.float64):
         return values
     return values.float() if values.is_floating_point() else values.double()
 
 
+def _array(values: Tensor | np.ndarray) -> np.ndarray:
+    """An array of the values, which shares the memory of a tensor on the CPU."""
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
 def _tensor(values: Tensor | np.ndarray) -> Tensor:
     """A tensor of the values; arrays are copied, since torch can neither hold read-only nor reversed ones."""
-    return values.detach() if isinstance(values, Tensor) else torch.tensor(np.ascontiguousarray(values))
+    return values if isinstance(values, Tensor) else torch.tensor(np.ascontiguousarray(values))
 
 
 def _shape_of(distance: Tensor | np.ndarray) -> tuple[int, int]:
@@ -188,16 +156,22 @@ def _check_excluded(excluded: Tensor | np.ndarray | None, shape: tuple[int, int]
         raise ValueError(f"excluded must be bool {shape}, found {found}")
 
 
-def _check_finite(values: Tensor, kept: Tensor, offset: int) -> None:
+def _check_nan(values: Tensor | np.ndarray, excluded: Tensor | np.ndarray | None) -> None:
     """Raise on the first NaN that would be ranked."""
-    bad = torch.isnan(values) & kept
-    if bad.any():
-        query, gallery = bad.nonzero()[0].tolist()
-        raise ValueError(f"distance is NaN at query {query + offset}, gallery {gallery} ({int(bad.sum())} in this block); NaN has no rank")
+    step = max(1, BLOCK_ENTRIES // max(1, values.shape[1]))
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        bad = torch.isnan(values[rows]) if isinstance(values, Tensor) else np.isnan(values[rows])
+        if bad.any() and excluded is not None:
+            bad = bad & ~excluded[rows]
+        if bad.any():
+            query, gallery = np.argwhere(_array(bad))[0].tolist()
+            count = int(bad.sum())
+            raise ValueError(f"distance is NaN at query {query + start}, gallery {gallery} ({count} in this block); NaN has no rank")
 
 
-def _identity_codes(query_ids: Any, gallery_ids: Any, queries: int, galleries: int) -> tuple[Tensor, Tensor, int]:
-    """Identities as 0..n-1: those of the queries, those of the gallery, and n."""
+def _identity_codes(query_ids: Any, gallery_ids: Any, queries: int, galleries: int) -> Codes:
+    """Identities as 0..n-1."""
     query, gallery = (np.asarray(ids.cpu().numpy() if isinstance(ids, Tensor) else ids) for ids in (query_ids, gallery_ids))
     for what, ids, count in (("query_ids", query, queries), ("gallery_ids", gallery, galleries)):
         if ids.shape != (count,):
@@ -208,5 +182,5 @@ def _identity_codes(query_ids: Any, gallery_ids: Any, queries: int, galleries: i
     if len(set(kinds)) > 1:
         raise ValueError(f"identities must be of one kind, found {kinds[0]} in the queries and {kinds[1]} in the gallery")
     names, codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)
-    codes = torch.tensor(codes.reshape(-1), dtype=torch.int64)
-    return codes[:queries], codes[queries:], len(names)
+    codes = codes.reshape(-1).astype(np.int64)
+    return Codes(codes[:queries], codes[queries:], len(names))

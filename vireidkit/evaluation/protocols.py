@@ -35,12 +35,28 @@ class Trial:
         gallery: rows of the same table in the protocol's gallery order, which decides between equal distances.
         excluded: bool (Q, G), True where a gallery image is removed for a query; None removes nothing.
         number: which trial this is, from 0.
+        query_frames, gallery_frames: None where every row stands for one image. Else every row stands for a tracklet (its index and
+            path are those of the first frame), and entry i holds the positions, in the split's table, of the frames whose mean
+            descriptor stands for row i; a position may occur twice, and then counts twice.
     """
 
     query: pd.DataFrame
     gallery: pd.DataFrame
     excluded: np.ndarray | None = None
     number: int = 0
+    query_frames: tuple[np.ndarray, ...] | None = None
+    gallery_frames: tuple[np.ndarray, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for side, rows, frames in (("query", self.query, self.query_frames), ("gallery", self.gallery, self.gallery_frames)):
+            if frames is not None and (len(frames) != len(rows) or not all(len(own) for own in frames)):
+                raise ValueError(f"{side}_frames must hold at least one position for each of {len(rows)} rows, found {len(frames)} entries")
+
+    def rows(self) -> np.ndarray:
+        """Positions, in the split's table, of all images that the trial needs; int64, ascending, each once."""
+        sides = ((self.query, self.query_frames), (self.gallery, self.gallery_frames))
+        needed = [rows.index.to_numpy(dtype=np.int64) if not frames else np.concatenate(frames) for rows, frames in sides]
+        return np.unique(np.concatenate(needed))
 
 
 class Protocol(ABC):
@@ -67,7 +83,22 @@ class Protocol(ABC):
 
     @abstractmethod
     def parts(self) -> dict[str, str]:
-        """In words: ``query``, ``gallery``, ``sampler``, ``exclusion``."""
+        """In words: ``query``, ``gallery``, ``sampler``, ``exclusion``; where tracklets are compared, also ``frames`` (which of a
+        tracklet's frames stand for it), ``query_unit`` and ``gallery_unit`` ("images" or "tracklets").
+        """
+
+    def rows(self, dataset: TestedDataset, split: str = "test") -> np.ndarray | None:
+        """Positions, in a split's table, of the images that some trial needs: int64, ascending; None when that is all of them.
+
+        Only these need descriptors. Of MARS with 8 frames a tracklet they are a seventh.
+
+        Raises:
+            SettingError: as ``trials``.
+        """
+        needed = np.zeros(len(dataset.table(split)), dtype=bool)
+        for trial in self.trials(dataset, split):
+            needed[trial.rows()] = True
+        return None if needed.all() else np.flatnonzero(needed)
 
     def describe(self) -> dict[str, Any]:
         """Everything that a score depends on besides the features, as JSON values. ``evaluate`` adds the counts."""
@@ -83,15 +114,21 @@ def sentence(description: dict[str, Any]) -> str:
     told = dict(description)
     counts = ""
     if "queries" in told:
-        counts = f" ({told['queries']} queries, {told['valid_queries']:g} with a match, {told['gallery_images']} gallery images)"
+        unit = told.get("gallery_unit", "images")
+        counts = f" ({told['queries']} queries, {told['valid_queries']:g} with a match, {told['gallery_images']} gallery {unit})"
+    frames = f"frames: {told['frames']}; " if "frames" in told else ""
+    metric = f"; distance: {told['metric']}" if "metric" in told else ""
+    reranking = ", ".join(f"{name} {value}" for name, value in (told["reranking"] or {}).items())
     return (
-        f"{told['key']}: {told['query']} ask, {told['gallery']} answer{counts}; sampler: {told['sampler']}; trials: {told['trials']}; "
+        f"{told['key']}: {told['query']} ask, {told['gallery']} answer{counts}; sampler: {told['sampler']}; {frames}"
+        f"trials: {told['trials']}; "
         f"removed: {told['exclusion']}; CMC over {'distinct identities' if told['cmc'] == 'identity' else 'images'}, {told['ap']} AP; "
-        f"ties: {told['ties']}; re-ranking: {told['reranking'] or 'none'}"
+        f"ties: {told['ties']}; re-ranking: {reranking or 'none'}{metric}"
     )
 
 
 _PROTOCOLS: dict[str, Callable[..., Protocol]] = {}
+Choice = TypeVar("Choice")
 Maker = TypeVar("Maker", bound=Callable[..., Protocol])
 
 
@@ -138,14 +175,14 @@ def get_protocol(name: str, **options: Any) -> Protocol:
     return maker(**options)
 
 
-def check_choice(option: str, value: Any, choices: Sequence[str]) -> str:
+def check_choice(option: str, value: Choice, choices: Sequence[Choice]) -> Choice:
     """An option's value, if it is one of the choices.
 
     Raises:
         SettingError: it is not.
     """
     if value not in choices:
-        raise SettingError(f"option {option!r} takes one of {', '.join(choices)}; found {value!r}")
+        raise SettingError(f"option {option!r} takes one of {', '.join(map(str, choices))}; found {value!r}")
     return value
 
 

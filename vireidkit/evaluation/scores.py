@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from vireidkit.errors import KitError, SettingError
+from vireidkit.evaluation.distances import TrialDistances, placed, rows_by_path, trial_distance
 from vireidkit.evaluation.features import Features, random_features
 from vireidkit.evaluation.metrics import rank_metrics
 from vireidkit.evaluation.protocols import Protocol, TestedDataset, Trial, get_protocol, sentence
+from vireidkit.evaluation.reranking import ReRanking
 from vireidkit.files import read_json, write_json
 
 RANKS = (1, 5, 10, 20)
@@ -27,7 +30,10 @@ class Scores:
 
     Attributes:
         trials: one row a trial: rank1 rank5 rank10 rank20 map minp as fractions 0-1, and valid_queries.
-        protocol: the protocol's description with the counts of queries and gallery images.
+        protocol: everything that the numbers depend on besides the features, as JSON values: ``key``, ``query`` and ``gallery`` in
+            words, ``sampler``, ``exclusion``, ``cmc`` and ``ap`` (their kinds), ``ties``, ``trials`` (how many), ``reranking`` (its
+            parameters or None), ``metric``, ``dataset``, ``split``, and the counts of the first trial ``queries`` and
+            ``gallery_images`` (``gallery_unit`` says when these are tracklets) with the mean over trials of ``valid_queries``.
     """
 
     trials: pd.DataFrame
@@ -57,28 +63,34 @@ class Scores:
         return f"{numbers}  (%, mean ± standard deviation of {len(self.trials)} trials)\n  {sentence(self.protocol)}"
 
 
-def evaluate(features: Features, dataset: TestedDataset, protocol: Protocol | str, *, split: str = "test") -> Scores:
+def evaluate(
+    features: Features, dataset: TestedDataset, protocol: Protocol | str, *, split: str = "test", rerank: ReRanking | None = None
+) -> Scores:
     """Score the features of one split of a data set.
 
     Args:
-        features: of all images of that split, in the table's order.
+        features: of the images of that split, found by their path; of those at least that the protocol needs (``Protocol.rows``).
         protocol: a protocol, or the name of one that needs no options.
+        rerank: k-reciprocal re-ranking of every trial; None ranks by distance. Scores of re-ranked lists say so, and their key goes
+            on with "-reranked": they use all queries at once, are much higher, and must never sit in one column with plain ones.
 
     Raises:
         SettingError: unknown protocol, the split lacks its images, or no query has a match in its gallery.
-        ValueError: the features are not those of this split.
+        ValueError: the features are not those of this split, or lack an image that the protocol needs.
     """
     protocol = get_protocol(protocol) if isinstance(protocol, str) else protocol
-    check_table(features, dataset, split)
+    where = rows_by_path(features, dataset, split)
+    distances = TrialDistances(features, rerank)
     rows, counts = [], []
     for trial in protocol.trials(dataset, split):
-        rows.append(score_trial(features, trial, protocol))
+        here = _placed(trial, where, features, dataset, split, protocol)
+        rows.append(_scored(distances(here), here, protocol))
         counts.append((len(trial.query), len(trial.gallery)))
     trials = pd.DataFrame(rows)
     if not trials["valid_queries"].all():
         raise SettingError(f"protocol {protocol.key!r}: no query of split {split!r} of {dataset.name!r} has a match in its gallery")
     told = {
-        **protocol.describe(),
+        **_described(protocol, rerank),
         "dataset": dataset.name,
         "split": split,
         "metric": features.metric,
@@ -89,29 +101,35 @@ def evaluate(features: Features, dataset: TestedDataset, protocol: Protocol | st
     return Scores(trials, told)
 
 
+def _placed(trial: Trial, where: np.ndarray | None, features: Features, dataset: TestedDataset, split: str, protocol: Protocol) -> Trial:
+    """The trial with positions in the features; ValueError names the first image that they lack."""
+    try:
+        return placed(trial, where)
+    except KeyError as error:
+        row = error.args[0]
+        table = dataset.table(split)
+        raise ValueError(
+            f"split {split!r} of {dataset.name!r} has {len(table)} images, the features {features.name!r} have {len(features)} and lack "
+            f"{table['path'].iloc[row]!r} (row {row}), which protocol {protocol.key!r} needs"
+        ) from error
+
+
+def _described(protocol: Protocol, rerank: ReRanking | None) -> dict[str, Any]:
+    """The protocol's description, with the re-ranking in it and in its key."""
+    told = protocol.describe()
+    return told if rerank is None else {**told, "key": f"{told['key']}{rerank.suffix}", "reranking": rerank.describe()}
+
+
 def score_trial(features: Features, trial: Trial, protocol: Protocol) -> dict[str, float]:
-    """One trial's row: the metrics as fractions 0-1 and the number of valid queries."""
-    distance = features.distance(trial.query.index, trial.gallery.index)
+    """One trial's row: the metrics as fractions 0-1 and the number of valid queries. The features are those of the whole split."""
+    return _scored(trial_distance(features, trial), trial, protocol)
+
+
+def _scored(distance: Tensor, trial: Trial, protocol: Protocol) -> dict[str, float]:
     query, gallery = (rows["identity"].to_numpy() for rows in (trial.query, trial.gallery))
     found = rank_metrics(distance, query, gallery, excluded=trial.excluded, cmc=protocol.cmc, ap=protocol.ap, max_rank=max(RANKS))
     ranks = {f"rank{rank}": float(found.cmc[rank - 1]) for rank in RANKS}
     return {**ranks, "map": found.map, "minp": found.minp, "valid_queries": found.valid_queries}
-
-
-def check_table(features: Features, dataset: TestedDataset, split: str) -> None:
-    """Raise ValueError unless the features are those of a split's images, in its order."""
-    table = dataset.table(split)
-    if len(features) != len(table):
-        raise ValueError(
-            f"split {split!r} of {dataset.name!r} has {len(table)} images, the features {features.name!r} have {len(features)}"
-        )
-    for column in ("path", "identity", "camera", "modality"):
-        if column in features.table and column in table:
-            differ = np.flatnonzero(features.table[column].to_numpy() != table[column].to_numpy())
-            if len(differ):
-                here, there = features.table[column].iloc[differ[0]], table[column].iloc[differ[0]]
-                where = f"row {differ[0]} has {column} {here!r}, not {there!r}"
-                raise ValueError(f"the features' table is not split {split!r} of {dataset.name!r}: {where}")
 
 
 def chance_scores(dataset: TestedDataset, protocol: Protocol | str, *, split: str = "test", seeds: int = 5, dim: int = 64) -> Scores:

@@ -86,9 +86,16 @@ def get_recipe(method: str, dataset: str, profile: str | None = None) -> Recipe:
     if profile not in PROFILES:
         raise SettingError(f"unknown profile {profile!r}{_nearest(profile, PROFILES)}; known: {', '.join(PROFILES)}")
     if (dataset, profile) not in cls.recipes:
-        defined = ", ".join(f"{d} {p}" for d, p in sorted(cls.recipes)) or "none"
-        raise SettingError(f"method {method!r} has no recipe for data set {dataset!r} at profile {profile!r}; defined: {defined}")
+        raise SettingError(f"method {method!r} has no recipe for data set {dataset!r} at profile {profile!r}; {_defined(cls, dataset)}")
     return cls.recipes[dataset, profile]
+
+
+def _defined(cls: type[Method], dataset: str) -> str:
+    """Which profiles a method has for this data set, or, where it has none, for which data sets it has any."""
+    profiles = [profile for known, profile in sorted(cls.recipes) if known == dataset]
+    if profiles:
+        return f"defined for it: {', '.join(profiles)}"
+    return f"data sets with recipes: {', '.join(sorted({known for known, _ in cls.recipes})) or 'none'}"
 
 
 def list_recipes(dataset: str | None = None) -> pd.DataFrame:

@@ -16,7 +16,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from vireidkit.data.batch import Batch
 from vireidkit.errors import SettingError
-from vireidkit.modality import VISIBLE
 
 
 def shard_positions(plan: Batch, world_size: int) -> list[Tensor]:
@@ -27,7 +26,7 @@ def shard_positions(plan: Batch, world_size: int) -> list[Tensor]:
     Raises:
         SettingError: the number of people in the batch is no multiple of the number of processes.
     """
-    people = plan.labels[plan.modality == VISIBLE].unique()
+    people = plan.labels.unique()
     if len(people) % world_size:
         raise SettingError(
             f"a batch of {len(people)} identities cannot be shared by {world_size} devices: choose a multiple of {world_size}"
