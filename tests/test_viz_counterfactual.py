@@ -167,7 +167,9 @@ class TestDials:
     def test_the_title_speaks_of_what_moves_most(self) -> None:
         table = pd.DataFrame({"setting": [1, 0, 0, 1], "series": ["top", "top", "hair", "hair"], "value": [0.9, -0.1, 0.5, 0.5]})
         fig = viz.dial_curves(table.assign(low=table["value"] - 0.1, high=table["value"] + 0.1), dial="coupling", measure="r", chance=0.0)
-        assert fig.get_label().startswith("Top: from -0.10 to 0.90 as coupling goes from 0 to 1")
+        marked = viz.dial_curves(table, dial="coupling", measure="r", data_set=0.7)
+        assert [text.get_text() for text in marked.legends[0].get_texts()][-1] == "the data set (0.7)"
+        assert fig.get_label().startswith("Top: from \N{MINUS SIGN}0.10 to 0.90 as coupling goes from 0 to 1")
         assert fig.axes[0].get_ylim()[0] < -0.1
         assert png_of(fig)
 

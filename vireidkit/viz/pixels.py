@@ -87,7 +87,7 @@ def brightness_scatter(images: Any, table: pd.DataFrame, *, bands: Sequence[str]
     )
     axes.set_aspect("equal")
     axes.legend(loc="lower right")
-    tells = "is a weak hint at" if abs(r) < 0.7 else "tells much about"
+    tells = "says little of" if abs(r) < 0.3 else "only hints at" if abs(r) < 0.85 else "tells much of"
     return finish(
         fig,
         title or f"How bright clothes look in visible light {tells} how bright they are in infrared: correlation {r:.2f}",

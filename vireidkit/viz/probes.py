@@ -69,7 +69,7 @@ def probe_bars(
     strip.legend(handles=_handles(bands, across), loc="center left", ncols=3, borderaxespad=0).set_in_layout(False)
     reading = (
         "0 is guessing, 100 is everything (numbers: R2; choices: balanced accuracy; chance taken off), judged on people whom the rule "
-        "has never seen. Lines: 95 % over resampled people. Grey: what shuffled factors reach."
+        "has never seen. At the left edge: worse than guessing. Lines: 95 % over resampled people. Grey: what shuffled factors reach."
     )
     return finish(fig, title or _title(table, dict(zip(factors, names, strict=True)), bands), reading, _alt(table, bands))
 
