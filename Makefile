@@ -6,14 +6,15 @@ OUT ?= runs/study
 # Also pins what pip installs for itself while it builds the package.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help install study test lab tidy clean
+.PHONY: help install study study-all test lab tidy clean
 
 help:
-	@echo "make study  run notebooks 00-05 and write executed copies, pages and an index into $(OUT)"
-	@echo "make test   style, unit tests, every notebook at the smoke profile"
-	@echo "make lab    open the notebooks in JupyterLab"
-	@echo "make tidy   format the code, strip and renumber the notebooks"
-	@echo "make clean  remove the installation (.venv); results in runs/ stay"
+	@echo "make study      run notebooks 00-05 and write executed copies, pages and an index into $(OUT)"
+	@echo "make study-all  the same with all notebooks"
+	@echo "make test       style, unit tests, every notebook at the smoke profile"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make tidy       format the code, strip and renumber the notebooks"
+	@echo "make clean      remove the installation (.venv); results in runs/ stay"
 
 install: $(STAMP)
 
@@ -27,6 +28,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 study: $(STAMP)
 	$(BIN)/python -m vireidkit.reproduce --profile study --out $(OUT)
+
+study-all: $(STAMP)
+	$(BIN)/python -m vireidkit.reproduce --profile study --out $(OUT) --all
 
 test: export OMP_NUM_THREADS := 1
 test: $(STAMP)

@@ -8,7 +8,7 @@ import pytest
 from viz_world import small_features
 
 from vireidkit.analysis import band_distance, gap_numbers, modality_mixing
-from vireidkit.analysis.gap import _shuffled
+from vireidkit.analysis.gap_sample import shuffled
 
 
 def people_and_bands(people: int, *, gap: float, seed: int = 0) -> tuple[np.ndarray, pd.DataFrame]:
@@ -52,9 +52,9 @@ def test_shuffling_keeps_every_person_s_bands() -> None:
     table = small_features().table.sample(frac=1, random_state=3)
     infrared, identity = (table["modality"] == "infrared").to_numpy(), table["identity"].to_numpy()
     for seed in range(20):
-        shuffled = _shuffled(infrared, identity, np.random.default_rng(seed))
-        assert pd.Series(shuffled).groupby(identity).sum().eq(4).all()
-    assert len({_shuffled(infrared, identity, np.random.default_rng(seed)).tobytes() for seed in range(20)}) > 10
+        other = shuffled(infrared, identity, np.random.default_rng(seed))
+        assert pd.Series(other).groupby(identity).sum().eq(4).all()
+    assert len({shuffled(infrared, identity, np.random.default_rng(seed)).tobytes() for seed in range(20)}) > 10
 
 
 def test_without_a_gap_values_agree_with_their_no_gap_values() -> None:

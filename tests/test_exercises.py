@@ -17,6 +17,16 @@ from vireidkit.errors import SettingError
 from vireidkit.evaluation.gallery import camera_rule
 
 AP = (1 + 2 / 3 + 3 / 6) / 3
+
+
+def split_by_person(table: pd.DataFrame) -> pd.Series:
+    """The solution of 13-split."""
+    people = np.random.default_rng(0).permutation(table["identity"].unique())
+    third = len(people) // 4
+    names = {one: "test" if place < third else "validation" if place < 2 * third else "train" for place, one in enumerate(people)}
+    return table["identity"].map(names)
+
+
 RIGHT = {
     "00-direction": ["a", "A", " a) ", "(a)", "ir2vis"],
     "00-open-set": [0, 0.0, np.int64(0), "0", torch.tensor(0)],
@@ -35,11 +45,16 @@ RIGHT = {
     "03-ap-by-hand": [AP, 0.72, "0.722", "13/18", "72.2 %", Fraction(13, 18), np.float32(AP), torch.tensor(AP), np.array([AP])],
     "03-minp-by-hand": [3 / 7, "3/7", 0.43, "0,43", torch.tensor([3 / 7], dtype=torch.float64)],
     "03-identity-cmc": [4, "4", 4.0, np.uint8(4)],
+    "03-mutual-neighbours": [2, 2.0, "2", np.int8(2)],
     "03-trial-noise": [0.608, 0.61, "0.61", 1.36 * math.sqrt(2 / 10)],
     "04-lying-projection": ["c", "C)", "the trustworthiness: are neighbours in the picture neighbours among the descriptors"],
     "04-mixing": [0.375, 0.3755, "37.5 %", "3/8", Fraction(3, 8)],
+    "04-walls": ["c", "C)", "both show a gap, and the pairs of cameras tell that it is not the band's"],
     "05-camera-rule": [[1, 2, 5], (5, 1, 2), {1, 2, 5}, np.array([1, 2, 5]), torch.tensor([1, 2, 5]), pd.Series([1, 2, 5]), "1, 2, 5"],
     "05-rank-after-rule": [2, "2", np.int64(2)],
+    "13-cameras": ["b", "B)", "2: one for each place"],
+    "13-split": [lambda table: split_by_person(table), lambda table: split_by_person(table).tolist()],
+    "13-wrong-lines": [[1, 3, 5, 6, 8], {8, 6, 5, 3, 1}, "1, 3, 5, 6, 8", np.array([1, 3, 5, 6, 8])],
 }  # fmt: skip
 
 CLOSE_BUT_WRONG = [
@@ -98,6 +113,10 @@ CLOSE_BUT_WRONG = [
     ("03-minp-by-hand", (1 / 2 + 2 / 3 + 3 / 7) / 3, "average precision"),
     ("03-identity-cmc", 7, "rank among pictures"),
     ("03-identity-cmc", 3, "ranks count from 1"),
+    ("03-mutual-neighbours", 3, "the length of Q's list"),
+    ("03-mutual-neighbours", 4, "have Q in their lists"),
+    ("03-mutual-neighbours", 5, "both are asked"),
+    ("03-mutual-neighbours", 1, "too low"),
     ("03-trial-noise", 0.43, "sqrt(2) times as much"),
     ("03-trial-noise", 1.36, "noise of one trial"),
     ("03-trial-noise", 0.136, "square root of the number of trials"),
@@ -112,6 +131,9 @@ CLOSE_BUT_WRONG = [
     ("04-mixing", 0.75, "what an infrared image sees"),
     ("04-mixing", 0.625, "share of the same modality"),
     ("04-mixing", 0.1875, "both directions"),
+    ("04-walls", "a", "a wall belongs to a camera"),
+    ("04-walls", "b", "share all cameras"),
+    ("04-walls", "d", "before you blame the band"),
     ("05-camera-rule", [1], "does not ask for the identity"),
     ("05-camera-rule", [2, 3, 6], "count from 0"),
     ("05-camera-rule", [0, 1, 3], "must stay"),
@@ -120,6 +142,22 @@ CLOSE_BUT_WRONG = [
     ("05-camera-rule", [0, 4], "shares a room"),
     ("05-rank-after-rule", 1, "without the rule"),
     ("05-rank-after-rule", 3, "other people of camera 2"),
+    ("13-cameras", "a", "forbidden"),
+    ("13-cameras", "c", "burst"),
+    ("13-cameras", "d", "column identity"),
+    ("13-split", "train", "a function is expected"),
+    ("13-split", lambda table: ["train"], "one a row; found 1"),
+    ("13-split", lambda table: ["val"] * len(table), "found 'val'"),
+    ("13-split", lambda table: np.tile(["train", "train", "test"], len(table) // 3), "draw people, not pictures"),
+    ("13-split", lambda table: ["train"] * len(table), "nobody is in test and validation"),
+    ("13-split", lambda table: table["identity"].map({0: "train", 1: "test"}).fillna("validation"), "about half is asked"),
+    ("13-split", lambda table: table["nobody"], "KeyError"),
+    ("13-wrong-lines", "all", "a list of positions"),
+    ("13-wrong-lines", [2, 4, 6, 7, 9], "positions count from 0"),
+    ("13-wrong-lines", [3, 5, 7, 8, 10], "lines of the file"),
+    ("13-wrong-lines", [1, 3, 7], "nothing wrong with row 7"),
+    ("13-wrong-lines", [1, 99], "no row 99"),
+    ("13-wrong-lines", [1, 3], "3 more to find; look at the column path"),
 ]  # fmt: skip
 
 

@@ -148,7 +148,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     renderer = {
         path.relative_to(ROOT).as_posix() for kind in ("tables/*.csv", "assets/*") for path in (ROOT / "vireidkit/twilight").glob(kind)
     }
-    assert len(renderer) > 10 and modules | renderer | {"vireidkit/page.css"} <= set(names)
+    widgets = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vireidkit/viz/static").iterdir()}
+    assert len(renderer) > 10 and len(widgets) > 5 and modules | renderer | widgets | {"vireidkit/page.css"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from vireidkit import reproduce
 from vireidkit.errors import KitError, SettingError
-from vireidkit.reproduce import as_text, cost_rows, declared_parameters, find_notebooks, main, run_notebook, spoken
+from vireidkit.reproduce import as_text, cost_rows, declared_parameters, every_notebook, find_notebooks, main, run_notebook, spoken
 
 GOOD = """
 from IPython.display import display
@@ -164,6 +164,11 @@ def test_notebooks_are_found_by_number(tmp_path: Path) -> None:
     for name in ("01_b", "00_a"):
         write(tmp_path, name)
     assert [path.stem for path in find_notebooks(tmp_path, ["00", "01"])] == ["00_a", "01_b"]
+    write(tmp_path, "13_c")
+    assert [path.stem for path in every_notebook(tmp_path)] == ["00_a", "01_b", "13_c"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SettingError, match="no notebook in"):
+        every_notebook(tmp_path / "empty")
 
 
 def test_spoken_numbers() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vireidkit.cli_data import data_app
+from vireidkit.cli_look import look_app
 from vireidkit.cli_twilight import twilight_app
 from vireidkit.errors import KitError, SettingError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     help="A study kit for visible-infrared person re-identification.",
 )
 app.add_typer(data_app)  # its commands stand among the others
+app.add_typer(look_app)
 app.add_typer(twilight_app, name="twilight")
 
 MethodName = Annotated[str, typer.Argument(help="A name that `vireidkit list` shows.")]

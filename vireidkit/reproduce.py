@@ -426,6 +426,18 @@ def find_notebooks(folder: Path, numbers: Sequence[str]) -> list[Path]:
     return found
 
 
+def every_notebook(folder: Path) -> list[Path]:
+    """All numbered notebooks of a folder, in order.
+
+    Raises:
+        SettingError: there is none.
+    """
+    found = sorted(folder.glob("[0-9][0-9]*.ipynb"))
+    if not found:
+        raise SettingError(f"no notebook in {folder}")
+    return found
+
+
 def run_study(
     notebooks: Sequence[Path], out: Path, parameters: Mapping[str, Any], *, cell_timeout: int = CELL_TIMEOUT
 ) -> list[NotebookRun]:
@@ -501,7 +513,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="default: each notebook's own")
     for name in ("method", "dataset", "data-root", "device", "projection"):
         parser.add_argument(f"--{name}", help="handed to the notebooks that have this parameter")
-    parser.add_argument("--only", nargs="+", metavar="NN", default=STUDY, help="numbers of the notebooks to run (default: 00 to 05)")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--only", nargs="+", metavar="NN", default=STUDY, help="numbers of the notebooks to run (default: 00 to 05)")
+    chosen.add_argument("--all", action="store_true", help="run every notebook of the folder")
     parser.add_argument("--notebooks", type=Path, help="folder of the notebooks (default: the checkout's)")
     parser.add_argument("--cell-timeout", type=int, default=CELL_TIMEOUT, help="seconds that one cell may take (default: %(default)s)")
     return parser.parse_args(argv)
@@ -517,7 +531,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "data_root" in parameters:
         parameters["data_root"] = str(Path(parameters["data_root"]).resolve())  # notebooks run in a folder of their own
     try:
-        notebooks = find_notebooks(arguments.notebooks or notebook_folder(), arguments.only)
+        folder = arguments.notebooks or notebook_folder()
+        notebooks = every_notebook(folder) if arguments.all else find_notebooks(folder, arguments.only)
         runs = run_study(notebooks, arguments.out, parameters, cell_timeout=arguments.cell_timeout)
     except KitError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,172 +1,184 @@
-"""The modality gap in numbers, each beside the value it would have without a gap."""
+"""The modality gap as a table of measures, each with an interval over people and with its value where there is no gap."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from vireidkit.analysis.neighbours import FloatMatrix, as_matrix, check_table, is_infrared, nearest
-from vireidkit.randomness import key_of, numpy_generator
+from vireidkit.analysis.gap_families import FAMILIES, MEASURES, Family, Measure
+from vireidkit.analysis.gap_intervals import Numbers, Prepared, Resampling, check_settings
+from vireidkit.analysis.gap_plain import band_distance, gap_numbers, modality_mixing
+from vireidkit.analysis.gap_sample import Flags, Sample, sample_of, shuffles_of, split_bands
+from vireidkit.errors import SettingError
 
-Flags = NDArray[np.bool_]
+__all__ = ["MEASURES", "GapTable", "band_distance", "gap_numbers", "measure_sample", "modality_gap", "modality_mixing"]
+
+COLUMNS = ("measure", "value", "low", "high", "no_gap_value", "no_gap_low", "no_gap_high", "split_half_value", "p_value", "per", "reading")
 
 
-def modality_mixing(features: Any, modality: Any, k: int = 10, *, metric: str | None = None) -> float:
-    """Share of each image's k nearest neighbours (itself left out) that come from the other modality, 0-1, mean over images.
+class GapTable(pd.DataFrame):
+    """One row a measure of the gap; a pandas table in every respect.
+
+    Columns:
+        measure: its name; value: of these images; low, high: ends of its interval over people, NaN where it has none.
+        no_gap_value, no_gap_low, no_gap_high: mean and middle 95 % of the values when the modality is shuffled inside identities.
+        split_half_value: mean value when random halves of one band play the modalities: of both bands in turn, or of
+            the band that a measure speaks of.
+        p_value: share of the shuffles (the data counted as one more) that show as large a gap; one-sided.
+        per: what the interval resamples, or why there is none; reading: the value in words.
+
+    ``attrs``: images, people, of_images (before any were left out), level, resamples, shuffles, seed, metric, name.
+    """
+
+    @property
+    def _constructor(self) -> type[GapTable]:
+        return GapTable
+
+    def row(self, measure: str) -> pd.Series:
+        """The row of one measure.
+
+        Raises:
+            SettingError: the table has no such measure.
+        """
+        found = self[self["measure"] == measure]
+        if found.empty:
+            raise SettingError(f"the gap table has no measure {measure!r}; it has {', '.join(self['measure'])}")
+        return found.iloc[0]
+
+
+def modality_gap(
+    features: Any,
+    table: pd.DataFrame | None = None,
+    *,
+    measures: Sequence[str] | None = None,
+    interval: float = 0.95,
+    resamples: int = 1000,
+    shuffles: int = 99,
+    halves: int = 10,
+    k: int = 10,
+    limit: int = 4000,
+    seed: int = 0,
+) -> GapTable:
+    """How far apart the two modalities lie, by thirteen measures, for the people of a data set.
+
+    Formulas and sources are in the classes: ``Shift``, ``Mmd``, ``Frechet``, ``Probe`` (accuracy, proxy A-distance), ``Mixing``,
+    ``Cosines``, ``Overlap``, ``Alignment`` (CKA of identity means). Intervals resample people, never images: how a value would differ
+    for other people before the same cameras. Their cover was measured (``benchmarks/gap_coverage.py``); a measure that failed, or that
+    too few people carry (30; the Fréchet distance as many as components), has none.
+
+    "No gap" is meant twice: shuffling modality inside every identity keeps people and counts but mixes the cameras of both bands, so
+    what differs between cameras counts as gap; splitting a band into random halves keeps even the cameras.
 
     Args:
-        features: ``Features`` or a matrix (N, D); modality: names or codes (N,); k: neighbours; metric: see ``as_matrix``.
-    """
-    matrix = as_matrix(features, metric)
-    return _mixing(nearest(matrix, k), is_infrared(modality, len(matrix)))
-
-
-def band_distance(features: Any, modality: Any, *, metric: str | None = None) -> float:
-    """Distance of the two band means over the spread: the root mean square distance of an image to the mean of its own band,
-    both bands weighing the same. No unit; 0 when the means agree.
-
-    Raises:
-        ValueError: only one modality is there.
-    """
-    matrix = as_matrix(features, metric)
-    return _band_distance(matrix, is_infrared(modality, len(matrix)))
-
-
-def gap_numbers(features: Any, table: pd.DataFrame | None = None, *, k: int = 10, shuffles: int = 20, seed: int = 0) -> pd.DataFrame:
-    """The gap between the modalities as a handful of numbers (ours; definitions in ``measure`` and ``reading``).
-
-    ``no_gap_value`` is the mean of the same measure when the modality of the images is shuffled inside every identity, which
-    leaves people, cameras and the number of images of each band alone: what the number would be if band did not matter.
-    Same-identity cosines compare different cameras only, so that a shared background counts for no band; without a gap all
-    three would be equal. The linear probe is a balanced accuracy, cross-validated over identities (at most 2,000 images).
-
-    Args:
-        features: ``Features`` or a matrix (N, D).
-        table: one row a descriptor with identity, camera, modality; ``None`` takes that of the features.
-        k: neighbours of the mixing; shuffles: how often modality is shuffled (the probe: five times); seed: of the shuffles.
+        features: ``Features``, or a matrix (N, D) compared by cosine; table: one row a descriptor with identity, modality and, if it
+            can be had, camera (without it, pairs of images from one camera count too); None takes that of the features.
+        measures: names out of ``MEASURES``, by default all.
+        interval: level, between 0 and 1; resamples: of the bootstrap; shuffles, halves: worlds without a gap (0: none).
+        k: neighbours of the mixing.
+        limit: most images that are looked at; of more, every person and camera gives as many as fit, by lot.
+        seed: of all of this; the same seed gives the same table.
 
     Returns:
-        Table with columns measure, value, no_gap_value, reading; NaN where the images allow no such measure.
+        ``GapTable``. NaN where the images allow no such measure.
 
     Raises:
-        ValueError: the table does not fit, or one of the modalities is missing.
+        ValueError: the table does not fit, one of the modalities is missing, or a number is out of its range.
+        SettingError: an unknown measure.
     """
-    table = features.table if table is None else table
-    matrix = as_matrix(features)
-    check_table(table, len(matrix), ("identity", "camera", "modality"))
-    infrared = is_infrared(table["modality"], len(matrix))
-    identity = table["identity"].to_numpy()
-    random = numpy_generator(seed, "gap shuffles")
-    others = [_shuffled(infrared, identity, random) for _ in range(shuffles)]
-    neighbours, pairs = nearest(matrix, min(k, len(matrix) - 1)), _same_identity_pairs(matrix, table)
-
-    def measured(flags: Flags) -> list[float]:
-        return [_mixing(neighbours, flags), _band_distance(matrix, flags), *_cosines(pairs, flags)]
-
-    probe, chance = _probes(matrix, identity, infrared, others[:5], seed)
-    values, no_gap = [*measured(infrared), probe], [*_mean([measured(other) for other in others]), chance]
-    readings = [read(value, neighbours.shape[1]) for read, value in zip(_MEASURES.values(), values, strict=True)]
-    return pd.DataFrame({"measure": list(_MEASURES), "value": values, "no_gap_value": no_gap, "reading": readings})
+    check_settings(interval=interval, resamples=resamples, shuffles=shuffles, halves=halves, k=k, limit=limit)
+    chosen = named_measures(measures)
+    sample = sample_of(features, table, limit=limit, seed=seed)
+    plan = Resampling(interval, resamples, seed)
+    found = measure_sample(sample, chosen, plan, shuffles=shuffles, halves=halves, k=k)
+    found.attrs.update(metric=getattr(features, "metric", "cosine"), name=getattr(features, "name", ""))
+    return found
 
 
-def _mean(rows: list[list[float]]) -> list[float]:
-    """Mean of every column over the rows in which it is a number."""
-    table = pd.DataFrame(rows, columns=range(len(_MEASURES) - 1), dtype=np.float64)
-    return table.mean().tolist()
+def named_measures(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The measures of these names in the order of ``MEASURES``.
+
+    Raises:
+        SettingError: an unknown one, or none.
+    """
+    wanted = tuple(MEASURES) if names is None else (names,) if isinstance(names, str) else tuple(names)
+    unknown = [name for name in wanted if name not in MEASURES]
+    if unknown or not wanted:
+        raise SettingError(f"unknown measure {unknown[0]!r}; known: {', '.join(MEASURES)}" if unknown else "name at least one measure")
+    return tuple(name for name in MEASURES if name in wanted)
 
 
-def _mixing(neighbours: NDArray[np.int64], infrared: Flags) -> float:
-    """Share of neighbours (N, k) of the other modality."""
-    return float((infrared[neighbours] != infrared[:, None]).mean())
+def measure_sample(
+    sample: Sample, names: Sequence[str], plan: Resampling | None, *, shuffles: int = 0, halves: int = 0, k: int = 10, seed: int = 0
+) -> GapTable:
+    """``modality_gap`` of a checked sample. ``plan=None``: no intervals (``seed`` is then that of the rest, else the plan's)."""
+    seed = seed if plan is None else plan.seed
+    labels = np.concatenate([sample.infrared[None], shuffles_of(sample, shuffles, seed)])
+    parts = list(split_bands(sample, halves, seed)) if halves else []
+    rows = []
+    for family in FAMILIES:
+        if not any(measure.name in names for measure in family.measures):
+            continue
+        prepared = family.prepare(sample, seed, k)
+        values = prepared.values(labels)  # (1 + shuffles, M)
+        split = _split_half(family, parts, seed, k)
+        ends, per = _interval(family, prepared, sample, plan)
+        for place, measure in enumerate(family.measures):
+            if measure.name in names:
+                rows.append(_row(measure, values[:, place], ends[place], split[place], per[place], sample, k))
+    found = GapTable(rows, columns=COLUMNS)
+    found.attrs = {
+        "images": len(sample.person),
+        "people": sample.people,
+        "of_images": sample.given,
+        "level": plan.level if plan else None,
+        "resamples": plan.resamples if plan else 0,
+        "shuffles": shuffles,
+        "seed": seed,
+    }
+    return found
 
 
-def _band_distance(matrix: FloatMatrix, infrared: Flags) -> float:
-    """Distance of the band means over the root mean square distance to the own band's mean."""
-    bands = [matrix[~infrared], matrix[infrared]]
-    if min(map(len, bands)) == 0:
-        raise ValueError("a gap needs images of both modalities, found one")
-    means = [band.mean(axis=0) for band in bands]
-    spread = np.sqrt(np.mean([((band - mean) ** 2).sum(axis=1).mean() for band, mean in zip(bands, means, strict=True)]))
-    return float(np.linalg.norm(means[0] - means[1]) / max(spread, 1e-12))
-
-
-def _shuffled(infrared: Flags, identity: NDArray[Any], random: np.random.Generator) -> Flags:
-    """Modality shuffled among the images of each identity: two orders of the same people, one random inside."""
-    inside = np.lexsort((random.random(len(infrared)), identity))
-    shuffled = np.empty_like(infrared)
-    shuffled[np.argsort(identity, kind="stable")] = infrared[inside]
-    return shuffled
-
-
-def _same_identity_pairs(matrix: FloatMatrix, table: pd.DataFrame) -> pd.DataFrame:
-    """All pairs of images of one identity from different cameras: first, second (positions), identity, cosine."""
-    unit, camera = as_matrix(matrix, "cosine"), table["camera"].to_numpy()
+def _split_half(family: Family, parts: list[tuple[int, Sample, Flags]], seed: int, k: int) -> Numbers:
+    """Mean value (M,) over the halves of the bands that count for each measure, NaN without any."""
+    means = {band: _mean(family.prepare(part, seed, k).values(flags)) for band, part, flags in parts}
     found = []
-    for identity, rows in pd.Series(np.arange(len(table))).groupby(table["identity"].to_numpy()):
-        index = rows.to_numpy()
-        first, second = (index[side] for side in np.triu_indices(len(index), 1))
-        keep = camera[first] != camera[second]
-        first, second = first[keep], second[keep]
-        cosine = np.einsum("nd,nd->n", unit[first], unit[second])
-        found.append(pd.DataFrame({"first": first, "second": second, "identity": identity, "cosine": cosine}))
-    return pd.concat(found, ignore_index=True)
+    for place, measure in enumerate(family.measures):
+        values = np.array([mean[place] for band, mean in means.items() if measure.half in (None, band)])
+        found.append(_mean(values[:, None])[0] if len(values) else np.nan)
+    return np.array(found)
 
 
-def _cosines(pairs: pd.DataFrame, infrared: Flags) -> NDArray[np.float64]:
-    """Mean cosine within visible, within infrared, across: mean over the pairs of an identity, then over identities."""
-    kind = infrared[pairs["first"]].astype(int) + infrared[pairs["second"]]  # 0 visible, 1 across, 2 infrared
-    means = pairs["cosine"].groupby([kind, pairs["identity"].to_numpy()]).mean().groupby(level=0).mean()
-    return means.reindex([0, 2, 1]).to_numpy(dtype=np.float64)
+def _mean(values: Numbers) -> Numbers:
+    """Mean (M,) of the rows (F, M) that are numbers, NaN where none is."""
+    known = np.isfinite(values)
+    return np.divide(
+        np.where(known, values, 0).sum(axis=0), known.sum(axis=0), out=np.full(values.shape[1], np.nan), where=known.any(axis=0)
+    )
 
 
-def _probes(matrix: FloatMatrix, identity: NDArray[Any], infrared: Flags, others: list[Flags], seed: int) -> tuple[float, float]:
-    """Balanced accuracy of a linear probe for modality, and its mean on shuffled modalities. NaN with fewer than two identities."""
-    people = numpy_generator(seed, "gap probe").permutation(np.unique(identity))
-    if len(people) < 2:
-        return float("nan"), float("nan")
-    sizes = np.cumsum([(identity == person).sum() for person in people])
-    kept = np.isin(identity, people[: max(2, int((sizes <= 2000).sum()))])
-    values = [_probe(matrix[kept], identity[kept], labels[kept], seed) for labels in (infrared, *others)]
-    return values[0], float(np.mean(values[1:])) if others else float("nan")
+def _interval(family: Family, prepared: Prepared, sample: Sample, plan: Resampling | None) -> tuple[Numbers, list[str]]:
+    """Ends (M, 2) and, for each measure, how they were made or why there are none."""
+    none = np.full((len(family.measures), 2), np.nan)
+    if plan is None:
+        return none, ["no interval asked for"] * len(none)
+    if not family.trusted:
+        return none, [f"no interval: {family.per}"] * len(none)
+    units = prepared.units(sample.infrared)
+    few = units < prepared.fewest
+    per = [f"no interval: {n} people carry it, {prepared.fewest} are needed" if n < prepared.fewest else family.per for n in units]
+    return none if few.all() else np.where(few[:, None], np.nan, prepared.interval(sample.infrared, plan)), per
 
 
-def _probe(matrix: FloatMatrix, identity: NDArray[Any], infrared: Flags, seed: int) -> float:
-    """Balanced accuracy of logistic regression in up to five folds that share no identity."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    folds = StratifiedGroupKFold(min(5, len(np.unique(identity))), shuffle=True, random_state=key_of(seed, "gap folds") % 2**32)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300, class_weight="balanced"))
-    guessed = cross_val_predict(model, matrix, infrared, groups=identity, cv=folds)
-    return float(balanced_accuracy_score(infrared, guessed))
-
-
-def _read_cosine(pair: str) -> Callable[[float, int], str]:
-    """What a cosine of a kind of pair means."""
-
-    def read(value: float, k: int) -> str:
-        return f"two images of one person, {pair}, from two cameras: " + (f"cosine {value:.2f}" if np.isfinite(value) else "none here")
-
-    return read
-
-
-def _read_probe(value: float, k: int) -> str:
-    """What a probe's accuracy means."""
-    return f"a linear rule names the band of an unseen person in {value:.0%} of cases" if np.isfinite(value) else "needs two identities"
-
-
-_MEASURES: dict[str, Callable[[float, int], str]] = {
-    "mixing of neighbours": lambda value, k: f"of an image's {k} nearest neighbours, {value * k:.1f} are of the other band",
-    "distance of band means over spread": lambda value, k: f"the band means lie {value:.2f} times as far apart as a band is wide",
-    "same-identity cosine within visible": _read_cosine("both visible"),
-    "same-identity cosine within infrared": _read_cosine("both infrared"),
-    "same-identity cosine across": _read_cosine("one of each band"),
-    "linear probe accuracy": _read_probe,
-}
+def _row(measure: Measure, values: Numbers, ends: Numbers, split: float, per: str, sample: Sample, k: int) -> tuple[Any, ...]:
+    """One line of the table from the value under the true labels (first) and under the shuffled ones."""
+    value, shuffled = float(values[0]), values[1:][np.isfinite(values[1:])]
+    spread = (float(shuffled.mean()), *np.quantile(shuffled, (0.025, 0.975)).tolist()) if len(shuffled) else (float("nan"),) * 3
+    p_value = float("nan")
+    if len(shuffled) and np.isfinite(value) and measure.gap:
+        as_large = measure.gap * shuffled >= measure.gap * value - 1e-12
+        p_value = (1 + int(as_large.sum())) / (1 + len(shuffled))
+    reading = measure.read(value, min(k, len(sample.person) - 1)) if np.isfinite(value) else measure.missing
+    return (measure.name, value, *map(float, ends), *spread, float(split), p_value, per, reading)

@@ -1,4 +1,4 @@
-"""Projections to the plane, always together with two numbers that say how far the picture can be trusted."""
+"""Projections to the plane, always together with the numbers that say how far the picture can be trusted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vireidkit.analysis.neighbours import FloatMatrix, as_matrix, nearest
+from vireidkit.analysis.neighbours import FloatMatrix, as_matrix, is_infrared, nearest
 from vireidkit.errors import SettingError
+
+MIXED_AT = 10  # neighbours of both mixings, as in modality_mixing
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Projection:
         knn_preservation: share of the nearest neighbours in the original space that are nearest neighbours in the picture.
         chance_preservation: the same share for points thrown down at random.
         method, seed, settings: how it was made; ``settings["judged_at"]`` is the number of neighbours of both numbers.
+        mixing: share of the ten nearest neighbours in the original space that are of the other modality (``modality_mixing``); None
+            where the modality of the images is not known or there is only one.
+        picture_mixing: the same share in the picture, which may be another.
     """
 
     coordinates: FloatMatrix
@@ -35,16 +41,21 @@ class Projection:
     method: str
     seed: int
     settings: Mapping[str, Any] = field(default_factory=dict)
+    mixing: float | None = None
+    picture_mixing: float | None = None
 
     @property
     def title(self) -> str:
         """The name of the method as it is written."""
-        return {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA", "supervised": "Supervised projection"}[self.method]
+        return _TITLES[self.method]
 
     def __str__(self) -> str:
         neighbours = f"{self.knn_preservation:.0%} of {self.settings['judged_at']} nearest neighbours kept"
         trust = f"trustworthiness {self.trustworthiness:.2f}, {neighbours} ({self.chance_preservation:.0%} by chance)"
-        return f"{self.title} of {len(self.coordinates)} images, seed {self.seed}: {trust}"
+        mixed = (
+            "" if self.mixing is None else f", mixing {self.mixing:.0%} in the original space and {self.picture_mixing:.0%} in the picture"
+        )
+        return f"{self.title} of {len(self.coordinates)} images, seed {self.seed}: {trust}{mixed}"
 
 
 def project(
@@ -56,8 +67,9 @@ def project(
     min_dist: float = 0.1,
     metric: str | None = None,
     judged_at: int = 15,
+    modality: Any = None,
 ) -> Projection:
-    """Lay descriptors out in the plane.
+    """Lay descriptors out in the plane. For several epochs or networks see ``project_many``.
 
     Args:
         features: ``Features`` or a matrix (N, D).
@@ -67,28 +79,76 @@ def project(
         min_dist: how closely UMAP packs points.
         metric: see ``as_matrix``; descriptors compared by cosine are brought to length 1 first.
         judged_at: neighbours for trustworthiness and preservation, both measured in the original space.
+        modality: names or codes (N,), for the two mixings; None takes those of the features' table.
 
     Raises:
         SettingError: unknown method.
         ValueError: fewer than five images, or descriptors that are not finite.
     """
+    matrix = checked_matrix(features, metric)
+    settings = settings_of(method, len(matrix), n_neighbors, min_dist)
+    coordinates = np.ascontiguousarray(_METHODS[method](matrix, seed, settings), dtype=np.float64)  # (N, 2)
+    return judged(matrix, coordinates, method, seed, settings, judged_at, modality_of(features, modality))
+
+
+def checked_matrix(features: Any, metric: str | None, name: str = "") -> FloatMatrix:
+    """``as_matrix`` of at least five images; ``name`` is said in the error.
+
+    Raises:
+        ValueError: see ``project``.
+    """
+    try:
+        matrix = as_matrix(features, metric)
+        if len(matrix) < 5:
+            raise ValueError(f"a projection needs at least 5 images, found {len(matrix)}")
+    except ValueError as error:
+        if not name:
+            raise
+        raise ValueError(f"features {name!r}: {error}") from error
+    return matrix
+
+
+def settings_of(method: str, rows: int, n_neighbors: int, min_dist: float) -> dict[str, Any]:
+    """The settings of a method for so many images.
+
+    Raises:
+        SettingError: unknown method.
+    """
     if method not in _METHODS:
         raise SettingError(f"unknown projection {method!r}; known: {', '.join(_METHODS)}")
-    matrix = as_matrix(features, metric)
-    rows = len(matrix)
-    if rows < 5:
-        raise ValueError(f"a projection needs at least 5 images, found {rows}")
     n_neighbors = max(2, min(n_neighbors, rows - 1))
-    settings = {
+    return {
         "umap": {"n_neighbors": n_neighbors, "min_dist": min_dist},
         "tsne": {"perplexity": min(n_neighbors, (rows - 1) / 3)},
         "pca": {},
     }[method]
-    coordinates = np.ascontiguousarray(_METHODS[method](matrix, seed, settings), dtype=np.float64)  # (N, 2)
+
+
+def modality_of(features: Any, modality: Any = None) -> Any:
+    """The modality that was given, else that of the features' table, else None."""
+    table = getattr(features, "table", None)
+    return modality if modality is not None or table is None or "modality" not in table.columns else table["modality"]
+
+
+def judged(
+    matrix: FloatMatrix, coordinates: FloatMatrix, method: str, seed: int, settings: Mapping[str, Any], judged_at: int, modality: Any
+) -> Projection:
+    """A projection of ``matrix`` (N, D) with its numbers. ``modality`` (N,) or None."""
+    rows = len(matrix)
     # scikit-learn defines trustworthiness only below half the number of points.
-    judged = max(1, min(judged_at, math.ceil(rows / 2) - 1))
-    trust, kept = faithfulness(matrix, coordinates, judged)
-    return Projection(coordinates, trust, kept, judged / (rows - 1), method, seed, {**settings, "judged_at": judged})
+    at = max(1, min(judged_at, math.ceil(rows / 2) - 1))
+    trust, kept = faithfulness(matrix, coordinates, at)
+    mixing = None if modality is None else _mixings(matrix, coordinates, is_infrared(modality, rows))
+    return Projection(coordinates, trust, kept, at / (rows - 1), method, seed, {**settings, "judged_at": at}, *(mixing or (None, None)))
+
+
+def _mixings(matrix: FloatMatrix, coordinates: FloatMatrix, infrared: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Mixing in the original space and in the picture; None where there is one modality only."""
+    if infrared.all() or not infrared.any():
+        return None
+    k = min(MIXED_AT, len(matrix) - 1)
+    first, second = (float((infrared[nearest(points, k)] != infrared[:, None]).mean()) for points in (matrix, coordinates))
+    return first, second
 
 
 def faithfulness(matrix: FloatMatrix, coordinates: FloatMatrix, k: int) -> tuple[float, float]:
@@ -134,4 +194,11 @@ def _pca(matrix: FloatMatrix, seed: int, settings: Mapping[str, Any]) -> FloatMa
     return np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
 
 
+_TITLES = {
+    "umap": "UMAP",
+    "tsne": "t-SNE",
+    "pca": "PCA",
+    "supervised": "Supervised projection",
+    "lying": "One UMAP over several networks",
+}
 _METHODS: dict[str, Callable[[FloatMatrix, int, Mapping[str, Any]], FloatMatrix]] = {"umap": _umap, "tsne": _tsne, "pca": _pca}

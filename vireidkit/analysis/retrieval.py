@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vireidkit.analysis.factors import with_factors
 from vireidkit.analysis.neighbours import as_array
 from vireidkit.errors import SettingError
 from vireidkit.evaluation.metrics import rank_metrics
@@ -17,19 +18,20 @@ from vireidkit.randomness import numpy_generator
 ORDERS = ("failures first", "by AP", "by camera")
 
 
-def query_table(features: Any, trial: Any, *, ap: str = "plain") -> pd.DataFrame:
+def query_table(features: Any, trial: Any, *, ap: str = "plain", factors: Any = None) -> pd.DataFrame:
     """One row a query of a trial, in the trial's order.
 
     Args:
         features: ``Features``; trial: a protocol's ``Trial`` whose tables are indexed by position in the features.
         ap: "plain" or "trapezoid", as the protocol says.
+        factors: what is known of people or pictures, one table or several, see ``with_factors``.
 
     Returns:
         Columns ``query`` (position in ``trial.query``), ``row`` (position in the features), ``identity, camera, modality``;
         ``valid`` (the gallery holds the person); ``first_hit`` (1-based place of the first right image, -1 where invalid);
         ``ap`` (0-1, NaN where invalid); ``removed`` (gallery images taken out by the camera rule); ``right_row,
         right_distance`` and ``wrong_row, wrong_identity, wrong_camera, wrong_distance``: the closest right and the closest wrong
-        image that the rule left, rows being positions in the features (-1, NaN where there is none).
+        image that the rule left, rows being positions in the features (-1, NaN where there is none). With factors, their columns too.
     """
     distance, excluded = trial_distance(features, trial)
     query, gallery = trial.query, trial.gallery
@@ -38,7 +40,7 @@ def query_table(features: Any, trial: Any, *, ap: str = "plain") -> pd.DataFrame
     same = people[:, None] == found[None, :]  # (Q, G)
     right, right_distance = _closest(distance, same & ~excluded)
     wrong, wrong_distance = _closest(distance, ~same & ~excluded)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "query": np.arange(len(query)),
             "row": query.index.to_numpy(),
@@ -55,6 +57,7 @@ def query_table(features: Any, trial: Any, *, ap: str = "plain") -> pd.DataFrame
             "wrong_distance": wrong_distance,
         }
     )
+    return table if factors is None else with_factors(table, features.table, factors)
 
 
 def ranked(features: Any, trial: Any, query_position: int, k: int = 10) -> pd.DataFrame:

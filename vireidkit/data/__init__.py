@@ -11,6 +11,7 @@ from vireidkit.data.llcm import read_llcm
 from vireidkit.data.manifest import read_manifest
 from vireidkit.data.market import read_duke, read_market
 from vireidkit.data.mars import read_mars
+from vireidkit.data.pair_sampler import PairSampler
 from vireidkit.data.regdb import read_regdb
 from vireidkit.data.registry import list_datasets, load_dataset, register_reader
 from vireidkit.data.sampler import VIEW_STRIDE, IdentitySampler
@@ -31,6 +32,7 @@ __all__ = [
     "Dataset",
     "IdentitySampler",
     "ImageStore",
+    "PairSampler",
     "Report",
     "augment",
     "cache_folder",

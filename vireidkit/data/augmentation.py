@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,35 +17,60 @@ from vireidkit.randomness import generator
 
 MEAN = (0.485, 0.456, 0.406)  # ImageNet's, per channel, of images in 0..1
 STD = (0.229, 0.224, 0.225)
-ERASE_FILL = (0.4914, 0.4822, 0.4465)  # used in normalised space, where it is no colour but three small numbers
-ERASE_AREA = (0.02, 0.4)  # share of the image
-ERASE_ASPECT = (0.3, 1 / 0.3)  # height over width, uniform in the ratio and not in its logarithm
-ERASE_ATTEMPTS = 100
 GREY = (0.2989, 0.5870, 0.1140)
 
-OPERATORS = ("erase", "exchange", "adapt_gray")
+OPERATORS = ("erase", "exchange", "adapt_gray", "erase_mean")
+
+
+@dataclass(frozen=True)
+class Erasing:
+    """A form of random erasing.
+
+    Attributes:
+        fill: what the rectangle is filled with, per channel, on normalised values.
+        area: smallest and largest share of the image; aspect: of height over width.
+        attempts: rectangles drawn until one fits, after which the image is left alone.
+        logarithmic: draw the aspect uniformly in its logarithm.
+    """
+
+    fill: tuple[float, float, float]
+    area: tuple[float, float]
+    aspect: tuple[float, float]
+    attempts: int
+    logarithmic: bool
+
+
+ERASINGS = {
+    # CAJ's: used in normalised space, its fill is no colour but three small numbers.
+    "erase": Erasing((0.4914, 0.4822, 0.4465), (0.02, 0.4), (0.3, 1 / 0.3), attempts=100, logarithmic=False),
+    # torchvision's RandomErasing as it comes: zero is the mean colour after normalisation.
+    "erase_mean": Erasing((0.0, 0.0, 0.0), (0.02, 0.33), (0.3, 3.3), attempts=10, logarithmic=True),
+}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to the images of a batch. Source: baseline.md section 3 (grade: code).
+    """What happens to the images of a batch. Source: baseline.md section 3, idkl.md section 6 (grade: code).
 
-    Every image is padded with ``padding`` black pixels on each side, cropped back at a random place, mirrored with probability
+    Every image is padded with ``padding`` pixels on each side, cropped back at a random place, mirrored with probability
     ``flip``, and normalised. Then its operators follow in the order named, on the normalised values:
 
-    - "erase": with ``erase_probability``, fill a rectangle of 2 to 40 % of the area and an aspect of 0.3 to 3.3;
+    - "erase": with ``erase_probability``, fill a rectangle of 2 to 40 % of the area and an aspect of 0.3 to 3.3 (CAJ's form);
     - "exchange": copy one of the three channels, chosen uniformly, over all three;
-    - "adapt_gray": copy one channel (1/4 each), make the image grey (1/8) or leave it (1/8).
+    - "adapt_gray": copy one channel (1/4 each), make the image grey (1/8) or leave it (1/8);
+    - "erase_mean": as "erase", with the mean colour, 2 to 33 % of the area, and the aspect uniform in its logarithm (torchvision's
+      form, IDKL's operator).
 
     Attributes:
         padding: pixels.
         flip: probability of the mirror image.
         visible: one tuple of operator names for each visible view.
         infrared: operator names for infrared images.
-        erase_probability: share of images that "erase" treats.
+        erase_probability: share of images that "erase" and "erase_mean" treat.
+        padding_value: grey level of the padding, 0 (black) to 255.
 
     Raises:
-        SettingError: an unknown or repeated operator, no visible view, a negative padding, a probability outside 0..1.
+        SettingError: an unknown or repeated operator, no visible view, a negative padding, a probability outside 0..1, no grey level.
     """
 
     padding: int = 10
@@ -52,6 +78,7 @@ class Augmentation:
     visible: tuple[tuple[str, ...], ...] = ((),)
     infrared: tuple[str, ...] = ()
     erase_probability: float = 0.5
+    padding_value: int = 0
 
     def __post_init__(self) -> None:
         if not self.visible:
@@ -66,6 +93,8 @@ class Augmentation:
                 raise SettingError(f"an operator can be named once in a view, found {', '.join(pipeline)}")
         if self.padding < 0:
             raise SettingError(f"padding must be 0 or more pixels, found {self.padding}")
+        if not 0 <= self.padding_value <= 255:
+            raise SettingError(f"padding_value is a grey level from 0 to 255, found {self.padding_value}")
         for name in ("flip", "erase_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(f"{name} is a probability, found {getattr(self, name)}")
@@ -127,9 +156,9 @@ def augment(
     result = _pad_crop_flip(images, augmentation, seed, step, positions, total)
     for name, rows in _operations(plan, augmentation):
         here = positions[rows]
-        if name == "erase":
-            boxes = draw_boxes(seed, step, total, *images.shape[1:3], augmentation.erase_probability)[here]
-            _erase(result, rows, boxes)
+        if name in ERASINGS:
+            boxes = draw_boxes(seed, step, total, *images.shape[1:3], augmentation.erase_probability, form=name)[here]
+            _erase(result, rows, boxes, ERASINGS[name].fill)
         elif name == "exchange":
             _copy_channel(result, rows, draw_channels(seed, step, total)[here])
         else:
@@ -187,7 +216,7 @@ def draw_flips(seed: int, step: int, total: int, probability: float) -> Tensor:
 
 
 def _pad_crop_flip(images: Tensor, augmentation: Augmentation, seed: int, step: int, positions: Tensor, total: int) -> Tensor:
-    """Zero padding on the pixels, a random crop of the old size, the mirror image of some, normalised: float32 (B, 3, H, W)."""
+    """Padding on the pixels, a random crop of the old size, the mirror image of some, normalised: float32 (B, 3, H, W)."""
     height, width = images.shape[1:3]
     pad = augmentation.padding
     crops = draw_crops(seed, step, total, pad)[positions].to(images.device)  # (B, 2)
@@ -195,7 +224,7 @@ def _pad_crop_flip(images: Tensor, augmentation: Augmentation, seed: int, step: 
     down = torch.arange(height, device=images.device) + crops[:, :1]  # (B, H)
     across = torch.arange(width, device=images.device)
     across = torch.where(flips[:, None], width - 1 - across, across) + crops[:, 1:]  # (B, W)
-    padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))  # (B, H + 2 pad, W + 2 pad, 3)
+    padded = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad), value=augmentation.padding_value)  # (B, H + 2 pad, W + 2 pad, 3)
     # One flat index of whole pixels takes half the time of three index tensors on a CPU.
     lines = torch.arange(len(images), device=images.device)[:, None] * padded.shape[1] + down  # (B, H)
     places = lines[:, :, None] * padded.shape[2] + across[:, None, :]  # (B, H, W)
@@ -216,17 +245,19 @@ def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
 # --- operators on normalised images; each changes ``images`` (B, 3, H, W) at ``rows`` (R,) -----------------------------------
 
 
-def draw_boxes(seed: int, step: int, total: int, height: int, width: int, probability: float) -> Tensor:
+def draw_boxes(seed: int, step: int, total: int, height: int, width: int, probability: float, *, form: str = "erase") -> Tensor:
     """Rectangles to erase, int64 (total, 4): top, left, height, width; all zero where nothing is erased.
 
-    The attempts of the reference's loop are drawn at once, and the first that fits is taken.
+    The attempts of the reference's loop are drawn at once, and the first that fits is taken. ``form``: a key of ``ERASINGS``.
     """
-    draw = generator(seed, "erase", step)
+    erasing, draw = ERASINGS[form], generator(seed, form, step)
     treated = torch.rand(total, generator=draw) < probability
-    shape = torch.rand((2, total, ERASE_ATTEMPTS), generator=draw, dtype=torch.float64)
+    shape = torch.rand((2, total, erasing.attempts), generator=draw, dtype=torch.float64)
     corner = torch.rand((2, total), generator=draw, dtype=torch.float64)
-    area = (ERASE_AREA[0] + (ERASE_AREA[1] - ERASE_AREA[0]) * shape[0]) * (height * width)
-    aspect = ERASE_ASPECT[0] + (ERASE_ASPECT[1] - ERASE_ASPECT[0]) * shape[1]
+    area = (erasing.area[0] + (erasing.area[1] - erasing.area[0]) * shape[0]) * (height * width)
+    low, high = map(math.log, erasing.aspect) if erasing.logarithmic else erasing.aspect
+    aspect = low + (high - low) * shape[1]
+    aspect = aspect.exp() if erasing.logarithmic else aspect
     tall, wide = (area * aspect).sqrt().round().long(), (area / aspect).sqrt().round().long()  # (total, attempts)
     fits = (tall < height) & (wide < width)
     first = fits.int().argmax(dim=1, keepdim=True)  # the first of equal maxima
@@ -236,14 +267,14 @@ def draw_boxes(seed: int, step: int, total: int, height: int, width: int, probab
     return torch.stack([top, left, tall, wide], dim=1) * (treated & fits.any(dim=1))[:, None]
 
 
-def _erase(images: Tensor, rows: Tensor, boxes: Tensor) -> None:
-    """Fill the rectangles ``boxes`` (R, 4)."""
+def _erase(images: Tensor, rows: Tensor, boxes: Tensor, fill: tuple[float, float, float]) -> None:
+    """Fill the rectangles ``boxes`` (R, 4) with ``fill``."""
     everyone = boxes.new_zeros((len(images), 4)).index_copy(0, rows, boxes).to(images.device)  # (B, 4)
     top, left, tall, wide = everyone.T[:, :, None]  # four (B, 1)
     down, across = torch.arange(images.shape[2], device=images.device), torch.arange(images.shape[3], device=images.device)
     inside = ((down >= top) & (down < top + tall))[:, :, None] & ((across >= left) & (across < left + wide))[:, None, :]  # (B, H, W)
-    for channel, fill in enumerate(ERASE_FILL):
-        images[:, channel].masked_fill_(inside, fill)
+    for channel, value in enumerate(fill):
+        images[:, channel].masked_fill_(inside, value)
 
 
 def draw_channels(seed: int, step: int, total: int) -> Tensor:

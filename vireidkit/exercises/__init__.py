@@ -4,7 +4,21 @@ The truth is computed, mostly by the code that the exercise is about. To add one
 returns "" when it is right and otherwise a hint, decorate it with ``@exercise(name, ...)``, and import its file here.
 """
 
-from vireidkit.exercises import looking, metrics, task, training  # register their exercises
+from vireidkit.exercises import looking, metrics, own_data, task, training  # register their exercises
 from vireidkit.exercises.registry import Exercise, check, exercise, find, given, hint, names, question
 
-__all__ = ["Exercise", "check", "exercise", "find", "given", "hint", "looking", "metrics", "names", "question", "task", "training"]
+__all__ = [
+    "Exercise",
+    "check",
+    "exercise",
+    "find",
+    "given",
+    "hint",
+    "looking",
+    "metrics",
+    "names",
+    "own_data",
+    "question",
+    "task",
+    "training",
+]

@@ -63,6 +63,32 @@ def _mixing(answer: Any) -> str:
     )
 
 
+WALLS = {
+    "a": "neither yardstick shows a gap, since the network knows nothing of bands",
+    "b": "the shuffled value shows a gap, the halved one does not",
+    "c": "both show a gap, and the pairs of cameras tell that it is not the band's",
+    "d": "both show a gap, and so the network does sort by band",
+}
+
+
+@exercise(
+    "04-walls",
+    question="A network sees nothing but the wall behind a person, and every camera has a wall of its own. The mixing is compared with its "
+    f"value for shuffled modalities and with that for a band split into halves. What is found?\n{listed(WALLS)}",
+    given=WALLS,
+    hint="do a visible and an infrared picture ever share a wall? Do two visible cameras?",
+    right="No picture has a neighbour of the other band, so both yardsticks lie far off. But two cameras of one band are as far apart as "
+    "two of both.",
+)
+def _walls(answer: Any) -> str:
+    wrong = {
+        "a": "it knows walls, and a wall belongs to a camera of one band: all neighbours come from the own camera, so from the own band.",
+        "b": "in the halves of one band both sides share all cameras, so neighbours mix freely there, too: that value is far off.",
+        "d": "compare two visible cameras with each other before you blame the band.",
+    }
+    return judge_choice(answer, WALLS, "c", wrong)
+
+
 ROOM = pd.DataFrame({"identity": [5, 5, 8, 5, 8, 9, 8], "camera": [1, 2, 2, 4, 1, 2, 5]})
 
 

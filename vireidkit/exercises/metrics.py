@@ -16,6 +16,7 @@ AP_MATCHES = (1, 0, 1, 0, 0, 1, 0)
 INP_MATCHES = (0, 1, 1, 0, 0, 0, 1, 0)
 RANKED_IDENTITIES = {"query": 7, "gallery": (4, 4, 9, 4, 9, 2, 7, 2)}
 TRIALS = {"deviation": 1.36, "trials": 10}
+NEAREST = {"Q": "BAC", "A": "BCD", "B": "QAD", "C": "EQB", "D": "ABQ", "E": "DCQ"}
 
 
 def _scored(matches: Iterable[int], ap: str = "plain") -> tuple[float, float]:
@@ -103,3 +104,22 @@ def _trial_noise(answer: Any) -> str:
         "noise falls with the square root: sqrt(2/10), not 2/10.": deviation * 2 / trials,
     }
     return judge_number(answer, deviation * math.sqrt(2 / trials), mistakes, stuck="Variances add; a mean divides them.", share=False)
+
+
+@exercise(
+    "03-mutual-neighbours",
+    question="Six pictures; `given` lists the three nearest of each, nearest first. How many mutual neighbours has the query Q?",
+    given=NEAREST,
+    hint="go through the list of Q, and look for Q in the list of each.",
+    right="A is near to Q but has three that are nearer to it; D and E have Q in their lists, but not the other way round.",
+)
+def _mutual_neighbours(answer: Any) -> str:
+    listed, listing = set(NEAREST["Q"]), {name for name, own in NEAREST.items() if "Q" in own}
+    mistakes = {
+        "that is the length of Q's list; each of them must have Q in its own list, too.": len(listed),
+        "that is how many have Q in their lists; each of them must be in Q's list, too.": len(listing),
+        "that is how many are in Q's list or have Q in theirs; both are asked.": len(listed | listing),
+    }
+    return judge_number(
+        answer, len(listed & listing), mistakes, stuck="Write down the list of Q, and cross out whoever lacks Q.", share=False
+    )

@@ -1,6 +1,6 @@
 """Methods: one paper a file, each a network with its objective and recipes. Importing this package registers them all."""
 
-from vireidkit.methods import agw  # registers itself
+from vireidkit.methods import agw, idkl, smmd  # register themselves
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.methods.registry import (
@@ -24,10 +24,12 @@ __all__ = [
     "build_method",
     "default_profile",
     "get_recipe",
+    "idkl",
     "list_methods",
     "list_recipes",
     "method_class",
     "register",
+    "smmd",
     "start_weights",
     "with_overrides",
 ]

@@ -42,9 +42,11 @@ class Recipe:
         identities: P, different people in a batch.
         per_modality: images of one person in each modality of a batch (of every view).
         views: number of visible views of each drawn visible image.
-        replacement: draw a person's images with replacement, as the released code does. False never repeats an image.
+        replacement: draw a person's images with replacement, as AGW's released code does. False never repeats an image.
+        sampler: "identities" draws every batch anew; "pairs" lets an epoch go through the images of the band that has fewer of them, as
+            IDKL's released code does (see ``vireidkit.data.PairSampler``), and asks nothing of ``replacement``.
         augmentation: operators of every view (see ``vireidkit.data.Augmentation``).
-        optimizer: "sgd" (momentum, nesterov) or "adamw".
+        optimizer: "sgd" (momentum, nesterov), "adam" (weight decay as L2 in the gradient) or "adamw" (decoupled weight decay).
         lr: base learning rate; each parameter group multiplies it by its own ``lr_factor``.
         schedule: (first epoch, factor) pairs, a step function of the epoch; factor applies until the next pair.
         warmup_epochs: over these epochs the rate rises as (epoch + 1) / warmup_epochs.
@@ -65,8 +67,9 @@ class Recipe:
     per_modality: int = 4
     views: int = 1
     replacement: bool = False
+    sampler: Literal["identities", "pairs"] = "identities"
     augmentation: Augmentation = field(default_factory=Augmentation)
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: float = 0.1
     momentum: float = 0.9
     nesterov: bool = True

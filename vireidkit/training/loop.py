@@ -20,7 +20,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from vireidkit.data import Batch, Dataset, IdentitySampler, ImageStore, augment
+from vireidkit.data import Batch, Dataset, IdentitySampler, ImageStore, PairSampler, augment
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.randomness import scoped_randomness
@@ -272,7 +272,8 @@ class Trainer:
 
 def sampler_of(recipe: Recipe, store: ImageStore, labels: dict[int, int], seed: int) -> IdentitySampler:
     """The sampler that a recipe asks for, over the images of ``store``."""
-    return IdentitySampler(
+    kind = {"identities": IdentitySampler, "pairs": PairSampler}[recipe.sampler]
+    return kind(
         store.table,
         labels,
         identities=recipe.identities,

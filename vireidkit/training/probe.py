@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from vireidkit.data import Dataset, ImageStore, augment
 from vireidkit.methods.base import Method
@@ -19,6 +20,7 @@ def behaviour_probe(
 ) -> list[dict[str, float]]:
     """The loss terms of three fixed training steps of the first stage, rounded to 6 significant digits.
 
+    Terms are weighted as in the last epoch, so that those that come in later or are ramped up are seen too.
     Compare with a relative tolerance (1e-3): the last digits depend on the number of threads and on the processor.
     """
     stage = next(iter(method.stages(recipe)))
@@ -33,13 +35,15 @@ def behaviour_probe(
         if step == 0:
             method.on_epoch_start(progress)
         set_learning_rate(optimizer, recipe, recipe.warmup_epochs)
-        weights = {name: weight for name, weight in method.weights(progress).items() if weight != 0}
+        late = replace(progress, epoch=recipe.epochs - 1)
+        weights = {name: weight for name, weight in method.weights(late).items() if weight != 0}
         with scoped_randomness(seed, "training step", step):
             plan = sampler.plan(step)
-            images = augment(store.images(plan.rows), plan, recipe.augmentation, seed=seed, step=step)
-            terms = method.train()(plan.with_images(images), tuple(weights))
+            batch = plan.with_images(augment(store.images(plan.rows), plan, recipe.augmentation, seed=seed, step=step))
+            terms = method.train()(batch, tuple(weights))
             optimizer.zero_grad(set_to_none=True)
             sum(weights[name] * terms[name] for name in weights).backward()
             optimizer.step()
+            method.on_step_end(batch, {name: terms[name].detach() for name in weights})
         found.append({name: float(f"{float(terms[name].detach()):.6g}") for name in weights})
     return found

@@ -8,6 +8,9 @@ import torch
 
 from vireidkit.methods.recipe import Recipe
 
+# Adam adds the weight decay to the gradient, where its step size divides it; AdamW takes it off the weights.
+ADAPTIVE = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
     """The base rate of an epoch (0-based): lr x warm-up x the factor of the last schedule entry that has begun.
@@ -36,7 +39,7 @@ def build_optimizer(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim
     learning = [group for group in learning if group["params"]]
     if not learning:
         raise ValueError("no parameter learns in this stage")
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(learning, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    if recipe.optimizer in ADAPTIVE:
+        return ADAPTIVE[recipe.optimizer](learning, lr=recipe.lr, weight_decay=recipe.weight_decay)
     nesterov = recipe.nesterov and recipe.momentum > 0
     return torch.optim.SGD(learning, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, weight_decay=recipe.weight_decay)

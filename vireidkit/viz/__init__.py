@@ -3,31 +3,44 @@
 import importlib
 from typing import Any
 
+from vireidkit.viz.attribution import map_sheet, randomisation_plot, similarity_sheet
 from vireidkit.viz.batches import augmentation_changes, augmentation_sheet, batch_sheet
 from vireidkit.viz.counterfactual import counterfactual_sheet, picture_table
 from vireidkit.viz.curves import cmc_curves, compare_bars, seed_and_trial_spread, training_curves
 from vireidkit.viz.distances import distance_histograms
+from vireidkit.viz.explorer_static import gap_explorer_static
+from vireidkit.viz.failures import failure_bars
+from vireidkit.viz.filmstrip import filmstrip
 from vireidkit.viz.floor import floor_bars
+from vireidkit.viz.gap import gap_by_layer_plot, gap_camera_plot, gap_plot
+from vireidkit.viz.hubs import attractor_plot, hub_sheet
 from vireidkit.viz.images import band_comparison, image_grid
+from vireidkit.viz.intervals import interval_dots, stacked_bars
 from vireidkit.viz.materials import dial_curves, lightness_links
 from vireidkit.viz.pages import image_reader
 from vireidkit.viz.pixels import brightness_scatter, channel_histograms
 from vireidkit.viz.probes import probe_bars
 from vireidkit.viz.projection import projection_panels, projection_scatter
 from vireidkit.viz.ranking import precision_figure, rank_sheet
+from vireidkit.viz.retrieval_static import retrieval_browser_static
 from vireidkit.viz.sensors import dye_strip, network_view
 from vireidkit.viz.style import show, use
 
 _WIDGETS = {
     "CounterfactualPlayer": "player",
+    "GapExplorer": "explorer",
     "player_sheet": "player",
     "QueryBrowser": "widgets",
     "query_browser_static": "widgets",
+    "RetrievalBrowser": "retrieval_browser",
 }
 
 __all__ = [
     "CounterfactualPlayer",
+    "GapExplorer",
     "QueryBrowser",
+    "RetrievalBrowser",
+    "attractor_plot",
     "augmentation_changes",
     "augmentation_sheet",
     "band_comparison",
@@ -40,10 +53,19 @@ __all__ = [
     "dial_curves",
     "distance_histograms",
     "dye_strip",
+    "failure_bars",
+    "filmstrip",
     "floor_bars",
+    "gap_by_layer_plot",
+    "gap_camera_plot",
+    "gap_explorer_static",
+    "gap_plot",
+    "hub_sheet",
     "image_grid",
     "image_reader",
+    "interval_dots",
     "lightness_links",
+    "map_sheet",
     "network_view",
     "picture_table",
     "player_sheet",
@@ -52,9 +74,13 @@ __all__ = [
     "projection_panels",
     "projection_scatter",
     "query_browser_static",
+    "randomisation_plot",
     "rank_sheet",
+    "retrieval_browser_static",
     "seed_and_trial_spread",
     "show",
+    "similarity_sheet",
+    "stacked_bars",
     "training_curves",
     "use",
 ]

@@ -41,7 +41,8 @@ def projection_panels(
         projections: (row name, column name) -> ``Projection``, such as ("before training", "seed 0").
         table: one row an image, with modality, and identity or camera where ``by`` asks for them.
         by: what colour means: "modality", "identity" (the first five) or "camera". The mark always means modality.
-        mixing: row name -> ``modality_mixing`` in the original space; no_gap: its value without a gap (``gap_numbers``).
+        mixing: row name -> ``modality_mixing`` in the original space, by default what the projections know of themselves;
+            no_gap: its value without a gap (``gap_numbers``).
 
     Raises:
         ValueError: no projection, another number of points than table rows, or an unknown ``by``.
@@ -49,17 +50,16 @@ def projection_panels(
     if not projections:
         raise ValueError("a projection figure needs a projection, found none")
     lines, columns = (list(dict.fromkeys(key[side] for key in projections)) for side in (0, 1))
-    numbers = {key: _numbers(found, (mixing or {}).get(key[0])) for key, found in projections.items()}
+    numbers = {key: _numbers(found, found.mixing if mixing is None else mixing.get(key[0])) for key, found in projections.items()}
+    if mixing is None:
+        mixing = {key[0]: found.mixing for key, found in projections.items() if found.mixing is not None}
     fig = new_figure(1.3 + 3.5 * len(lines), 9.0 if len(columns) > 1 else 6.0)
-    panels = fig.subplots(len(lines), len(columns), squeeze=False)
-    for axes in panels.flat:
-        axes.set_visible(False)
+    grid = fig.add_gridspec(len(lines), len(columns))
     for (line, column), found in projections.items():
-        axes = panels[lines.index(line), columns.index(column)]
-        axes.set_visible(True)
+        axes = fig.add_subplot(grid[lines.index(line), columns.index(column)])
         draw_points(axes, found, table, by)
         axes.set(title=f"{line}, {column}" if line and column else line or column, xlabel=numbers[line, column])
-    fig.legend(handles=_handles(table, by, bands), loc="outside right center")
+    fig.legend(handles=legend_handles(table, by, bands), loc="outside right center")
     titles = {found.title for found in projections.values()}
     kind = titles.pop() if len(titles) == 1 else "Projections"
     words = "the axes have no unit, and distances between clusters mean nothing"
@@ -122,7 +122,7 @@ def _palette(table: pd.DataFrame, by: str) -> dict[int, str]:
     return dict(sorted(pairs))
 
 
-def _handles(table: pd.DataFrame, by: str, bands: Sequence[str]) -> list[Line2D]:
+def legend_handles(table: pd.DataFrame, by: str, bands: Sequence[str]) -> list[Line2D]:
     """Legend: marks for the bands, and colours for people or cameras."""
     if by == "modality":
         return band_handles(bands)
