@@ -24,7 +24,7 @@ NOTEBOOK = "browse.ipynb"
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
-    "notebook-extension/tracker": {"autoStartDefaultKernel": True},
+    "notebook-extension/tracker": {"autoStartDefaultKernel": True, "windowingMode": "none"},
 }
 PROMPT = ".jp-CodeCell .jp-InputPrompt"
 STARTED = f"Array.from(document.querySelectorAll('{PROMPT}')).some(prompt => /[0-9*]/.test(prompt.textContent))"
@@ -98,8 +98,8 @@ def accept_dialogs(page: Any) -> None:
         button.click(timeout=3000)
 
 
-def run_all(page: Any) -> None:
-    """Run → Run All Cells once the kernel is idle, again when the click is ignored, and wait until every cell has its number."""
+def run_all(page: Any, patience: int = 40_000) -> None:
+    """Run → Run All Cells once the kernel is idle, again when the click is ignored, and wait (ms) until every cell has its number."""
     from playwright.sync_api import TimeoutError as Late
 
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=40_000)
@@ -113,16 +113,16 @@ def run_all(page: Any) -> None:
             break
         except Late:
             continue
-    page.wait_for_function(DONE, timeout=40_000)
+    page.wait_for_function(DONE, timeout=patience)
 
 
-def show_widget(page: Any, lab: Lab, selector: str) -> None:
+def show_widget(page: Any, lab: Lab, selector: str, patience: int = 40_000) -> None:
     """Open the notebook and run it until ``selector`` shows. On a slow start JupyterLab may connect to a kernel twice and lose the
     widgets; then once more."""
     page.goto(lab.page)
     shown = f"document.querySelector({json.dumps(selector)}) || /model not found/.test(document.body.innerText)"
     for _ in range(3):
-        run_all(page)
+        run_all(page, patience)
         page.wait_for_function(shown, timeout=30_000)
         if page.locator(selector).count():
             return

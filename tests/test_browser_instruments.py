@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from lab import asked_outside, show_widget, started_lab
 from viz_world import image_of, small_features, small_table, small_trial
 from widget_page import WidgetPage, keep_screenshot
@@ -74,7 +76,7 @@ def test_the_whole_way_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
             page.locator(".vk-explorer").get_by_label("Method", exact=True).select_option("beta")
             run_cell(page, 1)
             page.get_by_text(f"selected {selected} images of 5 people, beta").wait_for(timeout=20_000)
-            _two_queries(page, tmp_path)
+            _two_queries(page, tmp_path, "beta", "alpha")
             run_cell(page, 3)
             shown = int(re.search(r"Query (\d+)", page.locator(".vk-query h3").inner_text())[1])
             page.get_by_text(f"query {shown}, beta and alpha").wait_for(timeout=20_000)
@@ -109,7 +111,8 @@ def _hover_and_lasso(page: Any, folder: Path) -> int:
     return caught
 
 
-def _two_queries(page: Any, folder: Path) -> None:
+def _two_queries(page: Any, folder: Path, wanted: str, other: str) -> None:
+    """Two steps on, then the second method comes first."""
     view = page.locator(".vk-retrieval")
     view.scroll_into_view_if_needed()
     view.locator(".vk-answer img").first.wait_for()
@@ -118,9 +121,74 @@ def _two_queries(page: Any, folder: Path) -> None:
         view.get_by_label("next query").click()
         page.wait_for_function("before => document.querySelector('.vk-query h3').innerText !== before", arg=before)
         before = view.locator(".vk-query h3").inner_text()
-    view.get_by_label("Method", exact=True).select_option("beta")  # the other list's: the two change places
-    page.wait_for_function("document.querySelectorAll('.vk-list')[1]?.getAttribute('aria-label') === 'alpha'")
+    view.get_by_label("Method", exact=True).select_option(wanted)  # the other list's: the two change places
+    page.wait_for_function("other => document.querySelectorAll('.vk-list')[1]?.getAttribute('aria-label') === other", arg=other)
     keep_screenshot(page, folder, "lab-retrieval")
+
+
+# Two methods at smoke; the second is trained in seconds.
+BOTH = {"profile": "smoke", "methods": ["agw", "smmd"]}
+
+
+def notebook_cells(name: str, **parameters: Any) -> list[str]:
+    """The code cells of a notebook of the kit, with these parameters set behind its own."""
+    book = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    cells = [("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in book["cells"] if cell["cell_type"] == "code"]
+    own = "".join(f"\n{key} = {value!r}" for key, value in parameters.items())
+    return [text + own if "parameters" in tags else text for text, tags in cells]
+
+
+def cell_with(cells: list[str], start: str) -> int:
+    """The place of the cell that begins so."""
+    return next(number for number, text in enumerate(cells) if text.startswith(start))
+
+
+def test_notebook_04_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
+    """The notebook itself: run all, hover, lasso, another method, and the selection in Python."""
+    cells = notebook_cells("04_see_the_gap", runs=str(tmp_path / "runs"), projection="pca", **BOTH)
+    asked: list[str] = []
+    with started_lab(tmp_path, cells) as lab:
+        page = browser.new_page(viewport={"width": 1400, "height": 1100})
+        page.on("request", lambda request: asked.append(request.url))
+        try:
+            show_widget(page, lab, ".vk-explorer canvas.vk-map", patience=300_000)
+            canvas = page.locator("canvas.vk-map")
+            canvas.scroll_into_view_if_needed()
+            canvas.focus()
+            page.keyboard.press("ArrowRight")
+            page.locator(".vk-tip img").wait_for()
+            keep_screenshot(page, tmp_path, "notebook-04-hover")
+            draw_around(page, canvas_box(page))
+            page.locator(".vk-thumb img").first.wait_for()
+            caught = int(re.match(r"(\d+) images selected", page.locator(".vk-side h3").last.inner_text())[1])
+            page.locator(".vk-explorer").get_by_label("Method", exact=True).select_option("smmd")
+            keep_screenshot(page, tmp_path, "notebook-04-lasso")
+            run_cell(page, cell_with(cells, "mine = explorer.selected"))
+            page.get_by_text(re.compile(rf"selected {caught} images of \d+ people")).wait_for(timeout=20_000)
+            keep_screenshot(page, tmp_path, "notebook-04-end")
+        finally:
+            page.close()
+    assert caught > 100  # all of the map but what lies on its rim
+    assert not asked_outside(asked), f"the page asked the network for {asked_outside(asked)[:3]}"
+
+
+def test_notebook_05_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
+    """The notebook itself: run all, two queries on, another method, and the query in Python."""
+    cells = notebook_cells("05_inspect_retrieval", runs=str(tmp_path / "runs"), **BOTH)
+    asked: list[str] = []
+    with started_lab(tmp_path, cells) as lab:
+        page = browser.new_page(viewport={"width": 1400, "height": 1100})
+        page.on("request", lambda request: asked.append(request.url))
+        try:
+            show_widget(page, lab, ".vk-retrieval", patience=300_000)
+            _two_queries(page, tmp_path, "smmd", "agw")
+            run_cell(page, cell_with(cells, "mine = browser.selected"))
+            shown = int(re.search(r"Query (\d+)", page.locator(".vk-query h3").inner_text())[1])
+            page.get_by_text(f"query {shown}, smmd and agw").wait_for(timeout=20_000)
+            keep_screenshot(page, tmp_path, "notebook-05-end")
+        finally:
+            page.close()
+    assert not asked_outside(asked), f"the page asked the network for {asked_outside(asked)[:3]}"
 
 
 # --- on a page of their own ---------------------------------------------------------------------------------------------------------------

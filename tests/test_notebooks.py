@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from trees import make_manifest, make_tree
+from trees import make_manifest, make_regdb_tree, make_tree
 
 from vireidkit.pages import write_page
 from vireidkit.reproduce import NotebookRun, read_notebook, run_notebook
@@ -24,8 +24,15 @@ LEAVES = {
         {"ir2vis_rank1_chance", "ir2vis_rank1_raw_pixels", "ir2vis_rank1_agw", "ir2vis_map"},
     ),
     "03_evaluate": (set(), set()),
-    "04_see_the_gap": (set(), {"mixing_before", "mixing_no_gap"}),
-    "05_inspect_retrieval": ({"corruptions", "families-vis2ir", "every-corruption"}, {"found_first", "corrupted_noise"}),
+    "04_see_the_gap": (
+        {"gap-measures", "gap-states", "gap-by-camera-pair", "gap-in-the-plane", "two-seeds", "gap-by-person", "gap-by-layer"},
+        {"mixing_before", "probe_after", "cka_after", "mixing_no_gap"},
+    ),
+    "05_inspect_retrieval": (
+        {"similarity", "attractors", "hubs", "failure-groups", "camera-pairs", "retrieval-browser"}
+        | {"corruptions", "families-vis2ir", "every-corruption"},
+        {"found_first", "maps_of_random_weights", "corrupted_noise"},
+    ),
     "13_your_own_data": (
         {"own-folder", "left-out", "own-people", "own-training", "own-scores", "own-suspects", "own-features", "own-browser"},
         {"found_first", "within_infrared_by_place", "within_infrared_by_picture", "colours_within_visible", "mixing_colours"},
@@ -66,6 +73,17 @@ def test_runs_on_a_tree_of_a_real_data_set_with_another_method(name, tmp_path, r
     root = make_tree(tmp_path / "SYSU-MM01", splits=splits, size=(64, 32))
     options = {"projection": "pca"} if name.startswith("04") else {}
     execute(name, tmp_path / "out", dataset="sysu-mm01", data_root=str(root), allow_partial=True, **options)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] in ("04", "05")])
+def test_runs_with_one_camera_a_band_and_two_methods(name, tmp_path):
+    splits = {1: {"train": tuple(range(1, 13)), "test": tuple(range(13, 21))}}
+    root = make_regdb_tree(tmp_path / "RegDB", splits=splits, pictures=5, size=(64, 32))
+    options = {"projection": "pca"} if name.startswith("04") else {}
+    names = {"methods": ["agw", "smmd"], "dataset": "regdb"}
+    run = execute(name, tmp_path / "out", data_root=str(root), allow_partial=True, **names, **options)
+    skipped = "gap-by-camera-pair" if name.startswith("04") else "camera-pairs"
+    assert skipped not in run.figures and run.figures
 
 
 def test_your_own_data_takes_a_manifest_that_is_there(tmp_path):

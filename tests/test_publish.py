@@ -181,6 +181,7 @@ def test_a_stop_while_a_finished_part_is_mended_forgets_nothing(
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
@@ -188,6 +189,8 @@ from stub_part import StubPart
 from vireidkit import publish
 publish.known_parts = lambda: {"main": StubPart(people=400, seconds=0.05)}
 if __name__ == "__main__":
+    # A shell starts background jobs with Ctrl-C ignored, and that is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         publish.render(Path(sys.argv[1]), parts=("main",), jobs=2, progress=False)
     except KeyboardInterrupt:

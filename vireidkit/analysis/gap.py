@@ -77,8 +77,7 @@ def modality_gap(
             can be had, camera (without it, pairs of images from one camera count too); None takes that of the features.
         measures: names out of ``MEASURES``, by default all.
         interval: level, between 0 and 1; resamples: of the bootstrap; shuffles, halves: worlds without a gap (0: none).
-        k: neighbours of the mixing.
-        limit: most images that are looked at; of more, every person and camera gives as many as fit, by lot.
+        k: neighbours of the mixing; limit: most images looked at; of more, every person and camera gives as many as fit, by lot.
         seed: of all of this; the same seed gives the same table.
 
     Returns:
@@ -91,8 +90,7 @@ def modality_gap(
     check_settings(interval=interval, resamples=resamples, shuffles=shuffles, halves=halves, k=k, limit=limit)
     chosen = named_measures(measures)
     sample = sample_of(features, table, limit=limit, seed=seed)
-    plan = Resampling(interval, resamples, seed)
-    found = measure_sample(sample, chosen, plan, shuffles=shuffles, halves=halves, k=k)
+    found = measure_sample(sample, chosen, Resampling(interval, resamples, seed), shuffles=shuffles, halves=halves, k=k)
     found.attrs.update(metric=getattr(features, "metric", "cosine"), name=getattr(features, "name", ""))
     return found
 

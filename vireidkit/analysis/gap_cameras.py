@@ -51,8 +51,7 @@ def gap_by_camera_pair(
 
     Args:
         features, table: as in ``modality_gap``; a column ``camera`` is needed.
-        measures: out of ``PAIR_MEASURES`` (all but those within one band), by default all.
-        interval, resamples, k, limit, seed: as in ``modality_gap``.
+        measures: out of ``PAIR_MEASURES`` (all but those within one band), by default all; interval and the rest: as there.
 
     Returns:
         One row a measure and pair, visible cameras first: ``measure; first_camera, first_modality, second_camera, second_modality;
@@ -70,10 +69,8 @@ def gap_by_camera_pair(
     sample = sample_of(features, table, limit=limit, seed=seed)
     if not sample.camera_names:
         raise ValueError("the gap between cameras needs a column 'camera' in the table, found none")
-    plan = Resampling(interval, resamples, seed)
-    pairs = combinations_with_replacement(_views(sample), 2)
-    found = [_pair(sample, first, second, names, plan, halves, k) for first, second in pairs]
-    result = pd.concat(found, ignore_index=True)
+    plan, pairs = Resampling(interval, resamples, seed), combinations_with_replacement(_views(sample), 2)
+    result = pd.concat([_pair(sample, first, second, names, plan, halves, k) for first, second in pairs], ignore_index=True)
     # Measure by measure; within one the pairs keep their order.
     result = result.sort_values("measure", key=lambda column: column.map(names.index), kind="stable", ignore_index=True)
     result.attrs = {"level": interval, "resamples": resamples, "images": len(sample.person), "of_images": sample.given, "seed": seed}
@@ -138,6 +135,8 @@ def _between(sample: Sample, first: _View, second: _View, names: list[str], plan
 def _halved(sample: Sample, view: _View, names: list[str], seed: int, halves: int, k: int) -> tuple[pd.DataFrame, Sample | None]:
     """Mean values over the random halves of one camera's images of the people whom it saw more than once."""
     often = np.bincount(sample.person[view.rows], minlength=sample.people) > 1
+    if halves == 0:
+        return _nothing(names, "no halves asked for"), None
     if often.sum() < 2:
         return _nothing(names, f"{int(often.sum())} people were seen more than once by this camera, 2 are needed"), None
     part = sample.part(view.rows[often[sample.person[view.rows]]])

@@ -52,37 +52,52 @@ def gap_by_layer(
     evaluation may add. Stages differ in width, which the probe and the MMD feel: read the course of a gap rather than its size.
 
     Args:
-        method: any method of the kit; store: pictures with a table (identity, modality, camera); rows: positions in it, None is all.
-        measures: None is all; they, interval, resamples, shuffles, halves, k, seed: see ``modality_gap``.
+        method: any method; store: pictures with a table (identity, modality, camera); rows: positions in it, None is all.
+        measures: None is all; these, interval, resamples, shuffles, halves, k, seed: see ``modality_gap``.
         limit: most images that go through the network, ``batch_size`` at a time; progress: show a bar.
 
     Returns:
         ``GapTable`` with columns ``layer, depth`` (from 0 on, the descriptor last) and ``width`` (numbers an image) in front.
 
     Raises:
-        SettingError: an unknown measure, no images, or the method shows no stages.
-        ValueError: a map that is not (B, C, h, w) or not finite, or a number out of its range; what ``modality_gap`` raises.
+        SettingError: no images, or the method shows no stages. ValueError: a map that is not (B, C, h, w) or not finite. What
+            ``modality_gap`` raises.
 
     Source: ours; linear probes after every layer: Alain and Bengio, ICLR workshop 2017. Grade: ours.
     """
     names = named_measures(measures)
     check_settings(interval=interval, resamples=resamples, shuffles=shuffles, halves=halves, k=k, limit=limit, batch_size=batch_size)
+    chosen, asked = _drawn(store, rows, limit, seed)
+    plan, found = Resampling(interval, resamples, seed), []
+    for depth, (layer, matrix) in enumerate(_layers(method, store, chosen, batch_size, progress).items()):
+        sample = sample_of(matrix, store.table.iloc[chosen], metric=method.metric if layer == DESCRIPTOR else "euclidean")
+        measured = measure_sample(sample, names, plan, shuffles=shuffles, halves=halves, k=k)
+        found.append(_placed(measured, layer, depth, matrix.shape[1]))
+    return _joined(found, {**measured.attrs, "of_images": asked, "metric": method.metric, "name": method.name})
+
+
+def _placed(measured: GapTable, layer: str, depth: int, width: int) -> pd.DataFrame:
+    """The table with its place in the network in front."""
+    return measured.assign(layer=layer, depth=depth, width=width)[["layer", "depth", "width", *measured.columns]]
+
+
+def _joined(tables: list[pd.DataFrame], about: dict[str, Any]) -> GapTable:
+    """The tables below each other."""
+    found = GapTable(pd.concat(tables, ignore_index=True))
+    found.attrs = about
+    return found
+
+
+def _drawn(store: Any, rows: Sequence[int] | None, limit: int, seed: int) -> tuple[NDArray[np.int64], int]:
+    """Positions of at most ``limit`` of the images asked for, and how many those were.
+
+    Raises:
+        SettingError: none was asked for.
+    """
     asked = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.int64)
     if len(asked) == 0:
         raise SettingError("the gap by layer needs images, found none")
-    table = store.table.iloc[asked].reset_index(drop=True)
-    chosen = sample_of(np.ones((len(asked), 1)), table, limit=limit, seed=seed).rows
-    layers = _layers(method, store, asked[chosen], batch_size, progress)
-    plan, found = Resampling(interval, resamples, seed), []
-    for depth, (layer, matrix) in enumerate(layers.items()):
-        sample = sample_of(matrix, table.iloc[chosen], metric=method.metric if layer == DESCRIPTOR else "euclidean")
-        measured = measure_sample(sample, names, plan, shuffles=shuffles, halves=halves, k=k)
-        for place, (column, value) in enumerate({"layer": layer, "depth": depth, "width": matrix.shape[1]}.items()):
-            measured.insert(place, column, value)
-        found.append(measured)
-    result = GapTable(pd.concat(found, ignore_index=True))
-    result.attrs = {**found[-1].attrs, "of_images": len(asked), "metric": method.metric, "name": method.name}
-    return result
+    return asked[sample_of(np.ones((len(asked), 1)), store.table.iloc[asked], limit=limit, seed=seed).rows], len(asked)
 
 
 def _layers(method: Method, store: Any, rows: NDArray[np.int64], batch_size: int, progress: bool) -> dict[str, FloatMatrix]:

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from vireidkit.losses.divergence import symmetric_kl
-from vireidkit.losses.inputs import checked_rows
+from vireidkit.losses.inputs import attached_zero, checked_rows
 from vireidkit.losses.pairing import modality_pairs
 
 
@@ -64,7 +64,7 @@ def semantic_alignment(
     own, taught = (
         [slot_rows(logits[rows], size) if per == "slot" and size else logits[rows] for rows in halves] for logits in (shared, specific)
     )
-    total = shared.sum() * 0
+    total = attached_zero(shared)
     if intra:
         total = total + intra * symmetric_kl(*own)
     if inter:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vireidkit.losses.distance import pairwise_distance
 from vireidkit.losses.divergence import symmetric_kl
-from vireidkit.losses.inputs import checked_rows
+from vireidkit.losses.inputs import attached_zero, checked_rows
 from vireidkit.losses.pairing import modality_pairs
 
 SHORTEST = 1e-3  # the square root of the released code's 1e-6
@@ -77,9 +77,9 @@ def structure_alignment(
 ) -> Tensor:
     """L_TGSA = intra [J(S_V, S_I) + J(S_V, S_X) + J(S_X, S_I)] + inter [J(S_V, T_V) + J(S_I, T_I)].
 
-    S and T are the distance graphs of the shared and of the specific features, V, I and X of the visible rows, of the infrared rows
-    and across; J is ``symmetric_kl``. The softmax in J runs over plus the distance, so far pairs get the large probabilities:
-    ``sign=-1`` gives them to near ones. Rows are compared by position (see ``modality_pairs``, which orders or refuses them).
+    S and T are the distance graphs of shared and specific features; V, I and X: of visible rows, of infrared rows, and across. J is
+    ``symmetric_kl``; its softmax runs over plus the distance, so far pairs get the large probabilities (``sign=-1``: near ones).
+    Rows are compared by position (see ``modality_pairs``, which orders or refuses them).
 
     Args:
         shared, specific: (N, D) and (N, D'), before the necks, not normalised. labels, modality: integer (N,).
@@ -90,22 +90,20 @@ def structure_alignment(
     Raises:
         ValueError: wrong shapes, rows that cannot be paired, a sign other than 1 and -1.
 
-    Source: IDKL, released code (idkl.md section 5.5, grade: code), where the weights are 1, 0.6 with the cross graph for batches of
-    120 and 0.1, 0.1 without it for all others.
+    Source: IDKL, released code (idkl.md 5.5, grade: code): 1 and 0.6 with cross for batches of 120, else 0.1 and 0.1 without.
     """
     shared, specific = checked_rows(shared, labels), checked_rows(specific, labels)
     if sign not in (1, -1):
         raise ValueError(f"sign must be 1 (far pairs weigh most) or -1 (near pairs); found {sign}")
     specific = specific.detach() if detach_specific else specific
-    visible, infrared, _ = modality_pairs(labels, modality)
-    own = [sign * graph_rows(shared[rows]) for rows in (visible, infrared)]  # S_V, S_I
-    total = shared.sum() * 0
+    halves = modality_pairs(labels, modality)[:2]
+    own, total = [sign * graph_rows(shared[rows]) for rows in halves], attached_zero(shared)  # S_V, S_I
     if intra:
         total = total + intra * symmetric_kl(*own)
     if intra and cross:
-        across = sign * cross_graph_rows(shared[visible], shared[infrared], layout=cross_layout)
+        across = sign * cross_graph_rows(*(shared[rows] for rows in halves), layout=cross_layout)
         total = total + intra * (symmetric_kl(own[0], across) + symmetric_kl(across, own[1]))
     if inter:
-        taught = [sign * graph_rows(specific[rows]) for rows in (visible, infrared)]  # T_V, T_I
+        taught = [sign * graph_rows(specific[rows]) for rows in halves]  # T_V, T_I
         total = total + inter * (symmetric_kl(own[0], taught[0]) + symmetric_kl(own[1], taught[1]))
     return total

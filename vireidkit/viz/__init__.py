@@ -12,7 +12,8 @@ from vireidkit.viz.explorer_static import gap_explorer_static
 from vireidkit.viz.failures import failure_bars
 from vireidkit.viz.filmstrip import filmstrip
 from vireidkit.viz.floor import floor_bars
-from vireidkit.viz.gap import gap_by_layer_plot, gap_camera_plot, gap_plot
+from vireidkit.viz.gap import gap_by_layer_plot, gap_plot
+from vireidkit.viz.gap_cameras import gap_camera_plot
 from vireidkit.viz.hubs import attractor_plot, hub_sheet
 from vireidkit.viz.images import band_comparison, image_grid
 from vireidkit.viz.intervals import interval_dots, stacked_bars
