@@ -28,6 +28,8 @@ def corruption(*levels: tuple[float, ...]) -> Callable[[Work], Corruption]:
         raise ValueError(f"a corruption needs parameters for severities 1..5, found {len(levels)}")
 
     def wrap(work: Work) -> Corruption:
+        """The checked operator around the work on a picture scaled to 0..1."""
+
         @functools.wraps(work)
         def corrupted(image: np.ndarray, severity: int, rng: np.random.Generator) -> np.ndarray:
             check_picture(image)

@@ -89,7 +89,7 @@ SMALL = {**IDKL_PRESETS["twilight"], **AGW_STUDY.settings}
 TWILIGHT_STUDY = replace(
     AGW_STUDY,
     source="ours: IDKL's terms on AGW's study recipe (quarter-width ResNet-18 that knows visible pictures of other people); "
-    "rates chosen on validation identities",
+    "AGW's rates, not tuned for IDKL",
     expects="not measured",
     takes="about 5 minutes on two CPU cores",
     settings=SMALL,
