@@ -509,4 +509,4 @@ def test_the_sweep_pairs_the_baseline_with_each_idea_and_both():
         _, settings = with_overrides("smmd", get_recipe("smmd", cell.dataset, cell.profile), cell.settings)
         last = build_method("smmd", 5, **settings, seed=cell.seed).weights(at(7, 8))
         added[cell.seed] = [*added.get(cell.seed, []), (last["mimic"], last["prototype"], last["mutual"])]
-    assert all(rows == [(0, 0, 0), (1, 1, 0), (0, 0, 1), (1, 1, 1)] for rows in added.values())
+    assert all(rows == [(0, 0, 0), (0.2, 0.2, 0), (0, 0, 1), (0.2, 0.2, 1)] for rows in added.values())

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from vireidkit.errors import CheckpointError, SettingError, TrainingError
-from vireidkit.experiment import evaluate_run, load_or_train, make_fabric, prepared_dataset, train, training_store
+from vireidkit.experiment import evaluate_run, load_or_train, make_fabric, prepared_dataset, run_name, train, training_store
 from vireidkit.methods import Stage, build_method, get_recipe, list_methods, method_class
 from vireidkit.training import Trainer, TrainingStopped, find_checkpoint, open_run
 from vireidkit.training.probe import behaviour_probe
@@ -81,6 +81,34 @@ def test_killed_and_resumed_equals_straight(straight, tmp_path):
     resumed = train(name, "twilight", profile="smoke", out=tmp_path / "run", overrides=SMALL, quiet=True, resume=True)
     assert equal(weights(straight), weights(resumed))
     pd.testing.assert_frame_equal(columns_that_repeat(straight), columns_that_repeat(resumed), check_exact=True)
+
+
+@pytest.mark.parametrize("stop_after", [None, 10])
+def test_kept_checkpoints_stay_and_change_nothing(tmp_path, monkeypatch, stop_after):
+    longer = {**SMALL, "epochs": 4}
+    options = {"profile": "smoke", "overrides": longer, "quiet": True}
+    plain = train("tiny", "twilight", out=tmp_path / "plain", **options)
+    if stop_after is not None:
+        calls = []
+
+        def stop(self, batch, outputs):
+            calls.append(1)
+            if len(calls) == stop_after:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        monkeypatch.setattr(method_class("tiny"), "on_step_end", stop)
+        with pytest.raises(TrainingStopped):
+            train("tiny", "twilight", out=tmp_path / "kept", keep_every=2, **options)
+        monkeypatch.undo()
+    kept = train("tiny", "twilight", out=tmp_path / "kept", keep_every=2, resume=stop_after is not None, **options)
+    assert plain.kept() == [] and kept.kept() == ["step-8", "step-16"]
+    assert equal(weights(plain), weights(kept)) and equal(weights(kept), weights(kept, "step-16"))
+    every = load_or_train("tiny", "twilight", runs=tmp_path, keep_every=1, **options)
+    assert every.name == run_name(plain.info) and every.kept() == ["step-4", "step-8", "step-12", "step-16"]
+    assert equal(weights(kept, "step-8"), weights(every, "step-8"))
+    assert not equal(weights(kept, "step-8"), weights(kept, "step-16"))
+    with pytest.raises(SettingError, match="keep_every must be 0 or more"):
+        train("tiny", "twilight", out=tmp_path / "never", keep_every=-1, **options)
 
 
 def test_one_seed_repeats_and_two_differ(straight, tmp_path):

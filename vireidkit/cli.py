@@ -70,6 +70,7 @@ def train_command(
     devices: Annotated[int, typer.Option(help="Number of processes, one a device.", min=1)] = 1,
     precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed, 64-true; default: the recipe's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's latest checkpoint.")] = False,
+    keep_every: Annotated[int, typer.Option(help="Keep the checkpoint after every so many epochs; 0: best and latest alone.", min=0)] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Train a method and leave a run folder with history, checkpoints and run.json."""
@@ -91,6 +92,7 @@ def train_command(
         devices=devices,
         precision=precision,
         resume=resume,
+        keep_every=keep_every,
         quiet=quiet,
     )
     info = run.info

@@ -58,6 +58,7 @@ def train(
     precision: str | None = None,
     resume: bool = False,
     quiet: bool = False,
+    keep_every: int = 0,
 ) -> Run:
     """Train a method on a data set by its recipe and leave a run folder.
 
@@ -68,17 +69,21 @@ def train(
         data_root, split, allow_partial: see ``load_dataset``.
         device, devices, precision: "auto", "cpu" or "cuda"; processes; lightning-fabric's precision names.
         resume: go on from the folder's latest checkpoint, or start when there is none; a finished run is returned as it is.
+        keep_every: keep the checkpoint after every so many epochs (``Run.kept``); 0 keeps only the best and the latest. It changes nothing
+            else, so it is no part of the run's name, and a run that is finished already keeps what it has.
 
     Raises:
         KitError: anything the user can mend.
         TrainingStopped: a signal stopped the run.
     """
     plan = _plan(method, dataset, profile, seed, overrides, data_root, split, allow_partial)
+    if keep_every < 0:
+        raise SettingError(f"keep_every must be 0 or more epochs; found {keep_every}")
     precision = precision or plan.recipe.precision
     fabric = make_fabric(device, devices, precision)
     folder = Path(out) if out is not None else Path("runs") / run_name(plan.record)
     run = _open_folder(folder, {**plan.record, "devices": devices, "precision": precision}, fabric, resume)
-    return run if run.finished else _carry_out(run, _trainer(plan, run, fabric, quiet), resume)
+    return run if run.finished else _carry_out(run, _trainer(plan, run, fabric, quiet, keep_every), resume)
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def _plan(
     return _Plan(recipe, settings, data, record)
 
 
-def _trainer(plan: _Plan, run: Run, fabric: Fabric, quiet: bool) -> Trainer:
+def _trainer(plan: _Plan, run: Run, fabric: Fabric, quiet: bool, keep_every: int) -> Trainer:
     """The network with its starting weights, and everything that the loop needs."""
     record, data, recipe = plan.record, plan.data, plan.recipe
     method = build_method(record["method"], record["num_identities"], seed=record["seed"], **plan.settings)
@@ -138,6 +143,7 @@ def _trainer(plan: _Plan, run: Run, fabric: Fabric, quiet: bool) -> Trainer:
         validate=validation_of(data, recipe),
         extract=_extraction(data.labels(recipe.train_on)),
         quiet=quiet,
+        keep_every=keep_every,
     )
 
 

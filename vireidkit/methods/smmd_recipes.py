@@ -49,20 +49,25 @@ LLCM = after(LLCM_PAPER, "ours: the reconstructed recipe of SYSU-MM01; the paper
 MANIFEST = after(MANIFEST_PAPER, "ours: the reconstructed recipe of SYSU-MM01 on the user's own pictures, which must be of both modalities")
 TWILIGHT = after(TWILIGHT_PAPER, "ours: the reconstructed recipe on Twilight, from scratch because it must run offline")
 
-# AGW's batches, pictures and updates, so that rows compare: only the added terms differ.
+# AGW's batches, pictures and updates, so that rows compare: only the added terms differ. Validation mAP of short runs, seeds 0 and 1:
+# without the terms 52.1 and 49.6, mutual alone 53.3 and 52.1, self-mimic at 0.2 beside it 53.0 and 52.0, both at 1 48.4 (seed 0).
+TUNED = {"ramp_epochs": 2, "self_mimic_weight": 0.2}
+
 STUDY = replace(
     TWILIGHT_STUDY,
-    source="ours: AGW's study recipe and the reconstructed terms at their own weights; ramp shortened with the schedule, not tuned",
+    source="ours: AGW's study recipe and the reconstructed terms; the weight of self-mimic chosen on validation identities, the ramp "
+    "shortened with the schedule",
     expects="not measured",
     takes="about 3 minutes on two CPU cores",
-    settings={**TWILIGHT_STUDY.settings, "ramp_epochs": 2},
+    settings={**TWILIGHT_STUDY.settings, **TUNED},
 )
 
 COMPARE = replace(
     TWILIGHT_COMPARE,
-    source="ours: AGW's compare recipe and the reconstructed terms at their own weights; ramp shortened with the schedule, not tuned",
+    source="ours: AGW's compare recipe and the reconstructed terms; the weight of self-mimic chosen on validation identities, the ramp "
+    "shortened with the schedule",
     expects="not measured",
-    settings={**TWILIGHT_COMPARE.settings, "ramp_epochs": 2},
+    settings={**TWILIGHT_COMPARE.settings, **TUNED},
 )
 
 THERMAL = replace(

@@ -25,7 +25,7 @@ _FILES = ("model.safetensors", "optimizer.safetensors")
 def save_checkpoint(
     folder: Path, method: Method, optimizer: torch.optim.Optimizer, counters: dict[str, Any], *, keep: tuple[str, ...] = ()
 ) -> Path:
-    """Write ``folder/step-N`` and point ``folder/latest`` at it; older steps go, except those that ``best`` or ``keep`` name.
+    """Write ``folder/step-N`` and point ``folder/latest`` at it; older steps go, except those that ``best``, ``kept`` or ``keep`` name.
 
     ``counters`` must hold ``step`` (finished steps of the whole run) and whatever else the loop needs to go on.
 
@@ -49,13 +49,24 @@ def save_checkpoint(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     write_text(folder / "latest", name + "\n")
-    _prune(folder, {name, *keep, *([_pointed(folder, "best")] if (folder / "best").exists() else [])})
+    _prune(folder, {name, *keep, *kept_checkpoints(folder), *([_pointed(folder, "best")] if (folder / "best").exists() else [])})
     return target
 
 
 def mark_best(folder: Path, name: str) -> None:
     """Point ``folder/best`` at the checkpoint ``name``."""
     write_text(folder / "best", name + "\n")
+
+
+def mark_kept(folder: Path, name: str) -> None:
+    """Add the checkpoint ``name`` to those that stay when later ones are written."""
+    write_text(folder / "kept", "".join(f"{one}\n" for one in dict.fromkeys([*kept_checkpoints(folder), name])))
+
+
+def kept_checkpoints(folder: Path) -> list[str]:
+    """The names in ``folder/kept``, oldest first; none where training was not asked to keep any."""
+    path = folder / "kept"
+    return path.read_text(encoding="utf-8").split() if path.exists() else []
 
 
 def load_weights(path: Path, method: Method) -> dict[str, Any]:

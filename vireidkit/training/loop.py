@@ -24,7 +24,7 @@ from vireidkit.data import Batch, Dataset, IdentitySampler, ImageStore, PairSamp
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.randomness import scoped_randomness
-from vireidkit.training.checkpoint import find_checkpoint, load_optimizer, load_weights, mark_best, save_checkpoint
+from vireidkit.training.checkpoint import find_checkpoint, load_optimizer, load_weights, mark_best, mark_kept, save_checkpoint
 from vireidkit.training.distributed import RowGather, shard_positions, synchronise_batch_norm
 from vireidkit.training.guards import CollapseGuard, check_finite
 from vireidkit.training.history import History
@@ -66,6 +66,7 @@ class Trainer:
         validate: scores the method on validation identities; ``map`` chooses the best checkpoint. None: never.
         extract: features, labels and modality of a store's images, for methods that need them between epochs.
         quiet: no progress bar.
+        keep_every: the checkpoint after every so many epochs of a stage stays (see ``Run.kept``); 0 keeps only the best and the latest.
     """
 
     method: Method
@@ -78,6 +79,7 @@ class Trainer:
     validate: Validation | None = None
     extract: Extraction | None = None
     quiet: bool = False
+    keep_every: int = 0
 
     def fit(self, *, resume: bool = False) -> Counters:
         """Train all stages; return the final counters.
@@ -225,6 +227,8 @@ class Trainer:
         path = self._save(optimizer)
         if better and self.fabric.is_global_zero:
             mark_best(path.parent, path.name)
+        if self.keep_every and at.epoch % self.keep_every == 0 and self.fabric.is_global_zero:
+            mark_kept(path.parent, path.name)
 
     def _progress(self, recipe: Recipe, steps: int) -> Progress:
         """Where the stage stands now."""

@@ -21,7 +21,7 @@ from vireidkit.files import read_json, write_json, write_text
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Recipe
 from vireidkit.methods.registry import build_method, get_recipe, start_weights, with_overrides
-from vireidkit.training.checkpoint import find_checkpoint, load_weights
+from vireidkit.training.checkpoint import find_checkpoint, kept_checkpoints, load_weights
 from vireidkit.training.history import read_history
 
 # What must agree before a folder's checkpoint may be continued.
@@ -56,6 +56,10 @@ class Run:
     def history(self) -> pd.DataFrame:
         """One row a step: losses, learning rate, images a second, validation scores."""
         return read_history(self.path / "history.csv")
+
+    def kept(self) -> list[str]:
+        """Names of the checkpoints that ``train(..., keep_every=N)`` kept, oldest first; none where it was not asked to."""
+        return kept_checkpoints(self.path / "checkpoint")
 
     def best_checkpoint(self) -> str:
         """ "best" where validation chose one, else "latest"."""
