@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,6 +27,8 @@ SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False},
     "notebook-extension/tracker": {"autoStartDefaultKernel": True, "windowingMode": "none"},
 }
+START = 240  # seconds; a busy machine needs a minute, an idle one three seconds
+PATIENCE = 120_000  # milliseconds, for everything but the run of a whole notebook
 PROMPT = ".jp-CodeCell .jp-InputPrompt"
 STARTED = f"Array.from(document.querySelectorAll('{PROMPT}')).some(prompt => /[0-9*]/.test(prompt.textContent))"
 IDLE = "/[|] Idle/.test(document.body.innerText)"
@@ -54,8 +57,8 @@ class Lab:
 
 
 @contextmanager
-def started_lab(folder: Path, cells: Sequence[str]) -> Iterator[Lab]:
-    """JupyterLab on a notebook of these code cells, with settings and state of its own inside ``folder``."""
+def started_lab(folder: Path, cells: Sequence[str] | Path) -> Iterator[Lab]:
+    """JupyterLab on a notebook of these code cells, or on a copy of a notebook, with settings and state of its own inside ``folder``."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR"):
         environment[name] = str(folder / name.lower())
@@ -65,8 +68,11 @@ def started_lab(folder: Path, cells: Sequence[str]) -> Iterator[Lab]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values), encoding="utf-8")
     (folder / "books").mkdir()
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
-    nbformat.write(book, folder / "books" / NOTEBOOK)
+    if isinstance(cells, Path):
+        shutil.copy(cells, folder / "books" / NOTEBOOK)
+    else:
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+        nbformat.write(book, folder / "books" / NOTEBOOK)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         found = Lab(free.getsockname()[1], secrets.token_hex(16))
@@ -79,7 +85,7 @@ def started_lab(folder: Path, cells: Sequence[str]) -> Iterator[Lab]:
     with (folder / "lab.log").open("wb") as log:
         server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log)
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + START
             while not found.answers():
                 assert server.poll() is None and time.monotonic() < until, (folder / "lab.log").read_text(encoding="utf-8")[-2000:]
                 time.sleep(0.3)
@@ -98,12 +104,12 @@ def accept_dialogs(page: Any) -> None:
         button.click(timeout=3000)
 
 
-def run_all(page: Any, patience: int = 40_000) -> None:
+def run_all(page: Any, patience: int = PATIENCE) -> None:
     """Run → Run All Cells once the kernel is idle, again when the click is ignored, and wait (ms) until every cell has its number."""
     from playwright.sync_api import TimeoutError as Late
 
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=40_000)
-    page.wait_for_function(IDLE, timeout=40_000)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=PATIENCE)
+    page.wait_for_function(IDLE, timeout=PATIENCE)
     for _ in range(4):
         accept_dialogs(page)
         page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
@@ -116,14 +122,15 @@ def run_all(page: Any, patience: int = 40_000) -> None:
     page.wait_for_function(DONE, timeout=patience)
 
 
-def show_widget(page: Any, lab: Lab, selector: str, patience: int = 40_000) -> None:
+def show_widget(page: Any, lab: Lab, selector: str, patience: int = PATIENCE) -> None:
     """Open the notebook and run it until ``selector`` shows. On a slow start JupyterLab may connect to a kernel twice and lose the
     widgets; then once more."""
+    page.set_default_timeout(PATIENCE)
     page.goto(lab.page)
     shown = f"document.querySelector({json.dumps(selector)}) || /model not found/.test(document.body.innerText)"
     for _ in range(3):
         run_all(page, patience)
-        page.wait_for_function(shown, timeout=30_000)
+        page.wait_for_function(shown)
         if page.locator(selector).count():
             return
         page.reload()

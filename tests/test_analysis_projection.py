@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 
@@ -47,7 +48,8 @@ def test_tsne_keeps_clusters_and_repeats() -> None:
     assert "t-SNE of 60 images, seed 3" in str(first)
 
 
-def test_umap_is_asked_for_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("few", [True, False])
+def test_umap_is_asked_for_what_was_asked(monkeypatch: pytest.MonkeyPatch, few: bool) -> None:
     """The real UMAP compiles for half a minute; notebook 04 runs it. Here a stand-in says what it was called with."""
     calls = []
 
@@ -55,15 +57,20 @@ def test_umap_is_asked_for_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> No
         def __init__(self, **settings: object) -> None:
             calls.append(settings)
 
-        def fit_transform(self, matrix: np.ndarray) -> np.ndarray:
-            assert np.allclose(np.linalg.norm(matrix, axis=1), 1, atol=1e-6)
-            return matrix[:, :2]
+        def fit_transform(self, given: np.ndarray) -> np.ndarray:
+            matrix = small_features().matrix.double().numpy()
+            unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+            cosines = unit @ unit.T
+            assert np.allclose(given**2, 2 - 2 * cosines, atol=1e-5) if few else np.allclose(given @ given.T, cosines, atol=1e-5)
+            return given[:, :2]
 
     monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=Recorder))
+    if not few:
+        monkeypatch.setattr(importlib.import_module("vireidkit.analysis.projection"), "_DENSE", 39)
     found = project(small_features(), seed=7, n_neighbors=100, min_dist=0.3)
     # Anything but one job makes UMAP warn that a seed means one.
-    expected = {"n_components": 2, "metric": "euclidean", "random_state": 7, "n_jobs": 1, "n_neighbors": 39, "min_dist": 0.3}
-    assert calls == [expected]
+    expected = {"n_components": 2, "random_state": 7, "n_jobs": 1, "n_neighbors": 39, "min_dist": 0.3}
+    assert calls == [{**expected, "metric": "precomputed" if few else "euclidean"}]
     assert (found.method, found.title, found.seed) == ("umap", "UMAP", 7)
     assert found.coordinates.shape == (40, 2)
 

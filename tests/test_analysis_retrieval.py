@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from viz_world import PEOPLE, small_features, small_trial
 
-from vireidkit.analysis import found_first, order_queries, precision_steps, query_table, ranked
+from vireidkit.analysis import found_by, found_first, order_queries, precision_steps, query_table, ranked
 from vireidkit.errors import SettingError
 from vireidkit.evaluation import Features, rank_metrics
 
@@ -50,6 +50,18 @@ def test_found_first_is_rank_1_of_the_metrics() -> None:
     assert 0 < found_first(table) < 1
     assert found_first(table) == pytest.approx(metrics.cmc[0])
     assert table["ap"].mean() == pytest.approx(metrics.map)
+
+
+def test_found_by_one_both_or_neither() -> None:
+    good, bad, trial = small_features(noise=0.8), small_features(noise=1.6), small_trial(absent=PEOPLE[0])
+    shares = found_by({"good": good, "bad": bad}, trial)
+    assert shares.index.tolist() == ["both", "only good", "only bad", "neither"] and shares.sum() == pytest.approx(1)
+    assert shares["both"] + shares["only good"] == pytest.approx(found_first(query_table(good, trial)))
+    assert shares["both"] + shares["only bad"] == pytest.approx(found_first(query_table(bad, trial)))
+    same = found_by({"a": good, "b": good}, trial)
+    assert same["only a"] == same["only b"] == 0 < same["both"] < 1
+    with pytest.raises(ValueError, match="two descriptors to compare, found 1"):
+        found_by({"a": good}, trial)
 
 
 def test_a_person_who_is_not_in_the_gallery_is_no_failure() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 from lab import asked_outside, show_widget, started_lab
+from PIL import Image
+from typer.testing import CliRunner
 from viz_world import image_of, small_features, small_table, small_trial
 from widget_page import WidgetPage, keep_screenshot
 
+from vireidkit.cli_look import look_app
 from vireidkit.evaluation.protocols import Trial
+from vireidkit.experiment import load_or_train
 from vireidkit.viz import GapExplorer, RetrievalBrowser
 from vireidkit.viz.style import RIGHT, WRONG
 
@@ -75,11 +80,11 @@ def test_the_whole_way_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
             selected = _hover_and_lasso(page, tmp_path)
             page.locator(".vk-explorer").get_by_label("Method", exact=True).select_option("beta")
             run_cell(page, 1)
-            page.get_by_text(f"selected {selected} images of 5 people, beta").wait_for(timeout=20_000)
+            page.get_by_text(f"selected {selected} images of 5 people, beta").wait_for()
             _two_queries(page, tmp_path, "beta", "alpha")
             run_cell(page, 3)
             shown = int(re.search(r"Query (\d+)", page.locator(".vk-query h3").inner_text())[1])
-            page.get_by_text(f"query {shown}, beta and alpha").wait_for(timeout=20_000)
+            page.get_by_text(f"query {shown}, beta and alpha").wait_for()
         finally:
             keep_screenshot(page, tmp_path, "lab-end")
             page.close()
@@ -143,52 +148,135 @@ def cell_with(cells: list[str], start: str) -> int:
     return next(number for number, text in enumerate(cells) if text.startswith(start))
 
 
-def test_notebook_04_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the notebooks' networks are: whoever comes first trains them."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@contextmanager
+def shown_in_lab(browser: Any, folder: Path, cells: list[str] | Path, selector: str) -> Iterator[Any]:
+    """A page of JupyterLab on a notebook, all of it run; afterwards no cell may have failed, and nobody been asked for anything."""
+    asked: list[str] = []
+    with started_lab(folder, cells) as lab:
+        page = browser.new_page(viewport={"width": 1400, "height": 1100})
+        page.on("request", lambda request: asked.append(request.url))
+        try:
+            show_widget(page, lab, selector, patience=900_000)
+            yield page
+            assert not page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
+        finally:
+            keep_screenshot(page, folder, "lab-last")
+            page.close()
+    assert not asked_outside(asked), f"the page asked the network for {asked_outside(asked)[:3]}"
+
+
+def hover_somewhere(page: Any) -> str:
+    """Move over the map, line by line, until a point shows its picture; who it is."""
+    box = page.locator("canvas.vk-map").bounding_box()
+    tip = page.locator(".vk-tip img")
+    for y in np.linspace(0.25, 0.75, 9):
+        for x in np.linspace(0.2, 0.8, 61):
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+            if page.locator(".vk-tip").is_visible():
+                tip.wait_for()
+                page.wait_for_function("document.querySelector('.vk-tip img')?.naturalWidth > 0")
+                return str(tip.get_attribute("alt"))
+    raise AssertionError("no point of the map shows its picture")
+
+
+def lasso_all(page: Any) -> int:
+    """How many images a line around the map catches."""
+    draw_around(page, canvas_box(page))
+    page.locator(".vk-thumb img").first.wait_for()
+    return int(re.match(r"([\d,]+) images selected", page.locator(".vk-side h3").last.inner_text())[1].replace(",", ""))
+
+
+def test_notebook_04_in_jupyterlab(browser: Any, tmp_path: Path, runs: Path) -> None:
     """The notebook itself: run all, hover, lasso, another method, and the selection in Python."""
-    cells = notebook_cells("04_see_the_gap", runs=str(tmp_path / "runs"), projection="pca", **BOTH)
-    asked: list[str] = []
-    with started_lab(tmp_path, cells) as lab:
-        page = browser.new_page(viewport={"width": 1400, "height": 1100})
-        page.on("request", lambda request: asked.append(request.url))
-        try:
-            show_widget(page, lab, ".vk-explorer canvas.vk-map", patience=300_000)
-            canvas = page.locator("canvas.vk-map")
-            canvas.scroll_into_view_if_needed()
-            canvas.focus()
-            page.keyboard.press("ArrowRight")
-            page.locator(".vk-tip img").wait_for()
-            keep_screenshot(page, tmp_path, "notebook-04-hover")
-            draw_around(page, canvas_box(page))
-            page.locator(".vk-thumb img").first.wait_for()
-            caught = int(re.match(r"(\d+) images selected", page.locator(".vk-side h3").last.inner_text())[1])
-            page.locator(".vk-explorer").get_by_label("Method", exact=True).select_option("smmd")
-            keep_screenshot(page, tmp_path, "notebook-04-lasso")
-            run_cell(page, cell_with(cells, "mine = explorer.selected"))
-            page.get_by_text(re.compile(rf"selected {caught} images of \d+ people")).wait_for(timeout=20_000)
-            keep_screenshot(page, tmp_path, "notebook-04-end")
-        finally:
-            page.close()
+    cells = notebook_cells("04_see_the_gap", runs=str(runs), projection="pca", **BOTH)
+    cells.append("print(f'now {explorer.method}, {explorer.epoch}')")
+    with shown_in_lab(browser, tmp_path, cells, ".vk-explorer canvas.vk-map") as page:
+        page.locator("canvas.vk-map").scroll_into_view_if_needed()
+        assert re.fullmatch(r"person \d+, camera [1-6], (visible|infrared)", hover_somewhere(page))
+        keep_screenshot(page, tmp_path, "notebook-04-hover")
+        caught = lasso_all(page)
+        keep_screenshot(page, tmp_path, "notebook-04-lasso")
+        told = page.locator(".vk-explorer .vk-told").inner_text()
+        page.locator(".vk-explorer").get_by_label("Method", exact=True).select_option("smmd")
+        page.wait_for_function("told => document.querySelector('.vk-explorer .vk-told').innerText !== told", arg=told)
+        keep_screenshot(page, tmp_path, "notebook-04-method")
+        run_cell(page, cell_with(cells, "mine = explorer.selected"))
+        page.get_by_text(re.compile(rf"selected {caught} images of \d+ people")).wait_for()
+        keep_screenshot(page, tmp_path, "notebook-04-selected")
+        run_cell(page, len(cells) - 1)
+        page.get_by_text("now smmd, after training").wait_for()
     assert caught > 100  # all of the map but what lies on its rim
-    assert not asked_outside(asked), f"the page asked the network for {asked_outside(asked)[:3]}"
 
 
-def test_notebook_05_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
-    """The notebook itself: run all, two queries on, another method, and the query in Python."""
-    cells = notebook_cells("05_inspect_retrieval", runs=str(tmp_path / "runs"), **BOTH)
-    asked: list[str] = []
-    with started_lab(tmp_path, cells) as lab:
-        page = browser.new_page(viewport={"width": 1400, "height": 1100})
-        page.on("request", lambda request: asked.append(request.url))
-        try:
-            show_widget(page, lab, ".vk-retrieval", patience=300_000)
-            _two_queries(page, tmp_path, "smmd", "agw")
-            run_cell(page, cell_with(cells, "mine = browser.selected"))
-            shown = int(re.search(r"Query (\d+)", page.locator(".vk-query h3").inner_text())[1])
-            page.get_by_text(f"query {shown}, smmd and agw").wait_for(timeout=20_000)
-            keep_screenshot(page, tmp_path, "notebook-05-end")
-        finally:
-            page.close()
-    assert not asked_outside(asked), f"the page asked the network for {asked_outside(asked)[:3]}"
+def test_notebook_05_in_jupyterlab(browser: Any, tmp_path: Path, runs: Path) -> None:
+    """The notebook itself: run all, two queries on, another method, an answer's similarity map, and the query in Python."""
+    cells = notebook_cells("05_inspect_retrieval", runs=str(runs), **BOTH)
+    with shown_in_lab(browser, tmp_path, cells, ".vk-retrieval") as page:
+        _two_queries(page, tmp_path, "smmd", "agw")
+        run_cell(page, cell_with(cells, "mine = browser.selected"))
+        shown = int(re.search(r"Query (\d+)", page.locator(".vk-query h3").inner_text())[1])
+        page.get_by_text(f"query {shown}, smmd and agw").wait_for()
+        keep_screenshot(page, tmp_path, "notebook-05-selected")
+        page.locator('.vk-list[aria-label="agw"] .vk-answer').first.click()
+        page.locator(".vk-heat").wait_for()
+        page.locator(".vk-heat").scroll_into_view_if_needed()
+        keep_screenshot(page, tmp_path, "notebook-05-map")
+
+
+# --- what `vireidkit look` writes -----------------------------------------------------------------------------------------------------
+
+
+def looked(*arguments: Any) -> Path:
+    """The notebook that ``vireidkit look`` writes."""
+    done = CliRunner().invoke(look_app, [*map(str, arguments), "--no-open"])
+    assert done.exit_code == 0, done.output
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+def walk(page: Any, folder: Path, name: str) -> None:
+    """Both instruments of such a notebook, as somebody uses them who has just opened it; then the two cells below them again."""
+    page.locator("canvas.vk-map").scroll_into_view_if_needed()
+    assert re.fullmatch(r"person \d+, camera \d+, (visible|infrared)", hover_somewhere(page))
+    keep_screenshot(page, folder, f"{name}-map")
+    caught = lasso_all(page)
+    run_cell(page, 2)
+    page.wait_for_function(f"/{caught} rows/.test(document.body.innerText)")  # pandas cuts a long table and says how long it is
+    page.locator(".vk-retrieval").scroll_into_view_if_needed()
+    page.locator(".vk-answer img").first.wait_for()
+    before = page.locator(".vk-query h3").inner_text()
+    page.locator(".vk-retrieval").get_by_label("next query").click()
+    page.wait_for_function("before => document.querySelector('.vk-query h3').innerText !== before", arg=before)
+    keep_screenshot(page, folder, f"{name}-rankings")
+    run_cell(page, 4)
+    page.locator(".jp-CodeCell").nth(4).locator("table").wait_for()
+
+
+def test_look_at_a_run_in_jupyterlab(browser: Any, tmp_path: Path, runs: Path) -> None:
+    run = load_or_train("agw", "twilight", profile="smoke", runs=runs, quiet=True)
+    book = looked(run.path, "--projection", "pca", "--out", tmp_path / "look")
+    with shown_in_lab(browser, tmp_path, book, ".vk-retrieval") as page:
+        walk(page, tmp_path, "look-run")
+        page.locator('.vk-list[aria-label="agw"] .vk-answer').first.click()
+        page.locator(".vk-heat").wait_for()
+        assert page.get_by_text("agw: 1,600 images; trials: ").count()
+
+
+def test_look_at_own_features_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "F.npz", features=small_features().matrix.numpy())
+    small_table()[["identity", "camera", "modality", "path"]].to_csv(tmp_path / "T.csv", index=False)
+    for row, path in enumerate(small_table()["path"]):
+        (tmp_path / "pictures" / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image_of(row)).save(tmp_path / "pictures" / path)
+    own = ["--features", tmp_path / "F.npz", "--table", tmp_path / "T.csv", "--images", tmp_path / "pictures"]
+    book = looked(*own, "--projection", "pca", "--out", tmp_path / "look")
+    with shown_in_lab(browser, tmp_path, book, ".vk-retrieval") as page:
+        walk(page, tmp_path, "look-features")
 
 
 # --- on a page of their own ---------------------------------------------------------------------------------------------------------------

@@ -536,7 +536,9 @@ def test_twilight_tracklets_of_the_checkout_are_whole(monkeypatch: pytest.Monkey
     assert [dataset.table(split)["identity"].nunique() for split in ("train", "validation", "test")] == [32, 8, 40]
     rows = pd.concat([dataset.table("train+validation"), dataset.test])
     assert rows["tracklet"].nunique() == 80 * 4 and (rows.groupby("tracklet").size() == 8).all()
-    assert dataset.protocols == ("ir2vis", "vis2ir", "within-visible", "within-infrared")
+    bands = ("ir2vis", "vis2ir", "within-visible", "within-infrared")
+    kinds = ("image2image", "image2video", "video2video")
+    assert dataset.protocols == (*bands, *(f"{kind}-{band}" for kind in kinds for band in bands))
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ def test_positions_outside_the_table(shared: Dataset, cache: Path, rows: list[in
         open_store(shared, cache, byte_limit=byte_limit).images(rows)
 
 
-@pytest.mark.parametrize("rows", [[0.5], torch.zeros(84, dtype=torch.bool), np.zeros((2, 2), dtype=int)])
+@pytest.mark.parametrize("rows", [[0.5], torch.zeros(84, dtype=torch.bool), np.zeros((2, 2, 2), dtype=int)])
 def test_rows_that_are_no_list_of_positions(shared: Dataset, cache: Path, rows: object) -> None:
     with pytest.raises(TypeError, match="positions"):
         open_store(shared, cache).images(rows)

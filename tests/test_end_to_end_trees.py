@@ -35,10 +35,10 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return stopped.value.code or 0
 
 
-def trained(monkeypatch: pytest.MonkeyPatch, dataset: str, root: Path, out: Path, *options: object) -> Path:
+def trained(monkeypatch: pytest.MonkeyPatch, dataset: str, root: Path, out: Path, *options: object, method: str = "agw") -> Path:
     """A smoke run on a tree, by the command that a user would give."""
     tree = ("--data-root", root, "--allow-partial", "--out", out, "--quiet", *options)
-    assert command(monkeypatch, "train", "agw", dataset, "--profile", "smoke", *tree) == 0
+    assert command(monkeypatch, "train", method, dataset, "--profile", "smoke", *tree) == 0
     return out
 
 

@@ -310,6 +310,14 @@ class TestPermutationSampler:
         with pytest.raises(DatasetError, match=r"cannot be read: .*p\.mat"):
             next(get_protocol("sysu-all-single", sampler="perm", permutations=file).trials(made(self.SIZES)))
 
+    def test_truncated_anywhere(self, tmp_path):
+        permutation_file(tmp_path / "whole.mat", self.SIZES)
+        whole, file = (tmp_path / "whole.mat").read_bytes(), tmp_path / "p.mat"
+        for length in range(0, len(whole), max(1, len(whole) // 60)):
+            file.write_bytes(whole[:length])
+            with pytest.raises(DatasetError, match=r"permutation file .*p\.mat"):
+                next(get_protocol("sysu-all-single", sampler="perm", permutations=file).trials(made(self.SIZES)))
+
     def test_other_variable(self, tmp_path):
         savemat(tmp_path / "p.mat", {"x": 1})
         with pytest.raises(DatasetError, match="lacks the variable"):

@@ -27,6 +27,15 @@ def split_by_person(table: pd.DataFrame) -> pd.Series:
     return table["identity"].map(names)
 
 
+def own_order(labels: list[int], modality: list[int]) -> list[int]:
+    """The solution of 07-order."""
+    order = []
+    for who in dict.fromkeys(labels):
+        infrared, visible = ([row for row in range(len(labels)) if labels[row] == who and modality[row] == code] for code in (1, 0))
+        order += [row for pair in zip(infrared, visible, strict=True) for row in pair]
+    return order
+
+
 RIGHT = {
     "00-direction": ["a", "A", " a) ", "(a)", "ir2vis"],
     "00-open-set": [0, 0.0, np.int64(0), "0", torch.tensor(0)],
@@ -52,6 +61,14 @@ RIGHT = {
     "04-walls": ["c", "C)", "both show a gap, and the pairs of cameras tell that it is not the band's"],
     "05-camera-rule": [[1, 2, 5], (5, 1, 2), {1, 2, 5}, np.array([1, 2, 5]), torch.tensor([1, 2, 5]), pd.Series([1, 2, 5]), "1, 2, 5"],
     "05-rank-after-rule": [2, "2", np.int64(2)],
+    "06-mimic": [1, 1.0, "1", np.float32(1.0), torch.tensor([1.0])],
+    "06-prototype-update": [0.9788, "0.98", np.float64(0.9788), 0.86 / math.hypot(0.86, 0.18)],
+    "06-stop-gradient": ["b", "B)", "the infrared logits only"],
+    "06-three-seeds": [0.25, "1/4", "25 %", Fraction(1, 4)],
+    "07-confusion-targets": [[1, 0, 0, 0, 0, 1, 1, 1], np.array([1, 0, 0, 0, 0, 1, 1, 1]), torch.tensor([1, 0, 0, 0, 0, 1, 1, 1]), "1,0,0,0,0,1,1,1"],
+    "07-mask": ["a", "A)", "the entropy hinge only"],
+    "07-order": [lambda labels, modality: own_order(labels, modality), lambda labels, modality: np.array(own_order(labels, modality))],
+    "07-symmetric-kl": [0.4159, "0.42", 0.3 * math.log(4), np.float32(0.4159), torch.tensor(0.4159)],
     "13-cameras": ["b", "B)", "2: one for each place"],
     "13-split": [lambda table: split_by_person(table), lambda table: split_by_person(table).tolist()],
     "13-wrong-lines": [[1, 3, 5, 6, 8], {8, 6, 5, 3, 1}, "1, 3, 5, 6, 8", np.array([1, 3, 5, 6, 8])],
@@ -142,6 +159,45 @@ CLOSE_BUT_WRONG = [
     ("05-camera-rule", [0, 4], "shares a room"),
     ("05-rank-after-rule", 1, "without the rule"),
     ("05-rank-after-rule", 3, "other people of camera 2"),
+    ("06-mimic", 0.75, "divide by 3"),
+    ("06-mimic", 0.95, "has not been seen is no target"),
+    ("06-mimic", 0.5, "half of the squared distance"),
+    ("06-mimic", 3, "not a sum"),
+    ("06-mimic", 0.8047, "the distances are squared"),
+    ("06-prototype-update", 0.86, "divide by the length"),
+    ("06-prototype-update", 0.5214, "what the old prototype keeps"),
+    ("06-prototype-update", 0.9323, "not their sum"),
+    ("06-prototype-update", 0.9852, "both rows count"),
+    ("06-prototype-update", 0.2049, "second number"),
+    ("06-stop-gradient", "a", "is a constant"),
+    ("06-stop-gradient", "c", "without sg"),
+    ("06-stop-gradient", "d", "the other one is the student"),
+    ("06-three-seeds", 0.125, "one way round only"),
+    ("06-three-seeds", 0.05, "as wide as the three values"),
+    ("06-three-seeds", 0.5, "two of two"),
+    ("06-three-seeds", 0.75, "do not all agree"),
+    ("07-confusion-targets", [1, 1, 0, 0, 0, 0, 1, 1], "the rotation is missing"),
+    ("07-confusion-targets", [1, 1, 1, 0, 0, 0, 0, 1], "rotated to the right"),
+    ("07-confusion-targets", [0, 0, 1, 1, 0, 0, 1, 1], "each entry is repeated"),
+    ("07-confusion-targets", [1, 0, 0, 1, 1, 0, 0, 1], "the half twice over"),
+    ("07-confusion-targets", [0] * 8, "double each entry"),
+    ("07-confusion-targets", [1, 0], "8 numbers are expected"),
+    ("07-mask", "b", "this hinge is satisfied"),
+    ("07-mask", "c", "this hinge is satisfied"),
+    ("07-mask", "d", "charges for that"),
+    ("07-order", lambda labels, modality: sorted(range(len(labels)), key=lambda row: (labels[row], -modality[row])), "must take turns"),
+    ("07-order", lambda labels, modality: list(range(len(labels))), "must stand together"),
+    ("07-order", lambda labels, modality: own_order(labels, [1 - one for one in modality]), "infrared comes first"),
+    ("07-order", lambda labels, modality: [0, 1], "must come once"),
+    ("07-order", [0, 1], "a function is expected"),
+    ("07-symmetric-kl", 0.1927, "KL(p || q), one direction"),
+    ("07-symmetric-kl", 0.2231, "KL(q || p), one direction"),
+    ("07-symmetric-kl", 0.2079, "mean of the two directions"),
+    ("07-symmetric-kl", 0.6, "base 2"),
+    ("07-symmetric-kl", 0.1806, "base 10"),
+    ("07-symmetric-kl", 0.141, "first column alone"),
+    ("07-symmetric-kl", -0.1339, "both columns count with a plus"),
+    ("07-symmetric-kl", 3, "too high. Work out"),
     ("13-cameras", "a", "forbidden"),
     ("13-cameras", "c", "burst"),
     ("13-cameras", "d", "column identity"),
@@ -262,3 +318,40 @@ def test_triplet_exercise_means_what_the_loss_computes():
     terms = [math.log1p(math.exp(gap)) for gap in (1.2 - 0.7, 1.2 - 1.9, 0 - 0.7)]
     assert float(loss) == pytest.approx(sum(terms) / 3, abs=1e-4)
     assert exercises.check("02-triplet-by-hand", terms[0])
+
+
+def test_idkl_exercises_mean_what_the_losses_compute():
+    """J and the released targets of the package, and the order that its own function gives."""
+    from vireidkit.losses import alternating_order, confusion_targets, symmetric_kl
+
+    p, q = (torch.tensor([exercises.given("07-symmetric-kl")[name]], dtype=torch.float64) for name in "pq")
+    assert exercises.check("07-symmetric-kl", symmetric_kl(p.log(), q.log()))
+    modality = torch.tensor(exercises.given("07-confusion-targets"))
+    assert exercises.check("07-confusion-targets", confusion_targets(modality, balanced=False))
+    assert exercises.check("07-order", lambda labels, modality: alternating_order(torch.tensor(labels), torch.tensor(modality)))
+
+
+def test_prototype_exercises_mean_what_the_losses_compute():
+    """Rows at the given cosines to their prototypes, and one update of a memory, by the package's own functions."""
+    from vireidkit.losses import prototype_mimic, updated_prototypes
+
+    cosines, seen = (torch.tensor(values) for values in exercises.given("06-mimic").values())
+    rows = torch.stack([cosines, (1 - cosines**2).sqrt()], dim=1).double()
+    memory = torch.tensor([1.0, 0.0]).double().expand(1, 4, 2)  # a prototype a row, all alike
+    labels, modality = torch.arange(4), torch.zeros(4, dtype=torch.int64)
+    assert exercises.check("06-mimic", prototype_mimic(rows, labels, modality, memory, seen[None]))
+    told = exercises.given("06-prototype-update")
+    old, rows = torch.tensor(told["prototype"]).double().view(1, 1, 2), torch.tensor(told["rows"]).double()
+    zeros = torch.zeros(2, dtype=torch.int64)
+    moved, _ = updated_prototypes(old, torch.ones(1, 1, dtype=torch.bool), rows, zeros, zeros, momentum=told["mu"])
+    assert exercises.check("06-prototype-update", moved[0, 0, 0])
+
+
+def test_three_seeds_exercise_means_what_the_interval_does():
+    """The interval of three paired differences leaves out 0 exactly when they agree in sign; of eight cases two do."""
+    from itertools import product
+
+    from vireidkit.evaluation.intervals import paired_difference
+
+    found = [paired_difference(dict(enumerate(signs)), dict.fromkeys(range(3), 0.0)) for signs in product((-1.0, 1.0), repeat=3)]
+    assert exercises.check("06-three-seeds", np.mean([one.low > 0 or one.high < 0 for one in found]))

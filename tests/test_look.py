@@ -289,9 +289,18 @@ def test_jupyterlab_is_started_on_the_notebook(files: tuple[Path, Path, Path], t
         return subprocess.CompletedProcess(command, 3)
 
     monkeypatch.setattr(look.subprocess, "run", started)
-    done = RUNNER.invoke(look_app, ["--features", str(files[0]), "--table", str(files[1]), "--out", str(tmp_path / "out")])
+    monkeypatch.setattr(look.os, "geteuid", lambda: 1000, raising=False)
+    arguments = ["--features", str(files[0]), "--table", str(files[1]), "--out", str(tmp_path / "out")]
+    done = RUNNER.invoke(look_app, arguments)
     assert done.exit_code == 3 and "No pictures" in done.stderr
-    assert calls == [([sys.executable, "-m", "jupyterlab", "look.ipynb"], tmp_path / "out")]
+    lab = [sys.executable, "-m", "jupyterlab", "look.ipynb"]
+    assert calls == [(lab, tmp_path / "out")]
+    monkeypatch.setattr(look.os, "geteuid", lambda: 0, raising=False)  # JupyterLab refuses root, with many lines
+    done = RUNNER.invoke(look_app, arguments)
+    assert isinstance(done.exception, SettingError) and "--allow-root" in str(done.exception) and len(calls) == 1
+    assert (tmp_path / "out" / "look.ipynb").exists()
+    assert RUNNER.invoke(look_app, [*arguments, "--allow-root"]).exit_code == 3
+    assert calls[1] == ([*lab, "--allow-root"], tmp_path / "out")
     monkeypatch.setattr(look.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match="JupyterLab is not installed"):
         look.start_lab(tmp_path / "out" / "look.ipynb")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from two_processes_idkl import two_steps
 
+from vireidkit import ledger
 from vireidkit.data.augmentation import Augmentation
 from vireidkit.data.batch import Batch
 from vireidkit.errors import SettingError
@@ -658,3 +660,14 @@ def test_a_stopped_run_resumes_bit_for_bit(tmp_path, monkeypatch):
     terms = straight.history().filter(regex=r"^(term|weight)\.")
     assert terms.equals(resumed.history().filter(regex=r"^(term|weight)\.")) and terms.shape == (4, 22)
     assert terms.notna().all(axis=None)
+
+
+def test_the_compare_recipe_quotes_the_ledger():
+    key = {"dataset": "twilight", "profile": "compare"}
+    rows = [{"method": "idkl", "settings": {}}, {"method": "idkl", "settings": {"specific_branch": False}}, {"method": "agw"}]
+    found = [[ledger.value(**row, **key, metric=f"ir2vis_{metric}") for metric in ("rank1", "map")] for row in rows]
+    assert all(value.n == 3 for scores in found for value in scores)
+    expects = get_recipe("idkl", "twilight", "compare").expects
+    assert re.findall(r"\d\d\.\d", expects) == [f"{100 * value.mean:.1f}" for scores in found for value in scores]
+    assert "data/results/idkl_ablation.csv" in expects
+    assert get_recipe("idkl", "twilight-thermal", "compare").expects == "not measured"

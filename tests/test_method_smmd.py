@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from test_method_agw import batch, count
 from torch import nn
 from two_processes_smmd import two_epochs
 
+from vireidkit import ledger
 from vireidkit.data.augmentation import Augmentation
 from vireidkit.errors import SettingError
 from vireidkit.experiment import _extraction, make_fabric, prepared_dataset, train, training_store
@@ -510,3 +512,13 @@ def test_the_sweep_pairs_the_baseline_with_each_idea_and_both():
         last = build_method("smmd", 5, **settings, seed=cell.seed).weights(at(7, 8))
         added[cell.seed] = [*added.get(cell.seed, []), (last["mimic"], last["prototype"], last["mutual"])]
     assert all(rows == [(0, 0, 0), (0.2, 0.2, 0), (0, 0, 1), (0.2, 0.2, 1)] for rows in added.values())
+
+
+def test_the_compare_recipe_quotes_the_ledger():
+    key = {"method": "smmd", "dataset": "twilight", "profile": "compare"}
+    settings = [{}, {"self_mimic_weight": 0.0, "mutual_weight": 0.0}, {"self_mimic_weight": 0.0}, {"mutual_weight": 0.0}]
+    found = [[ledger.value(**key, settings=one, metric=f"ir2vis_{metric}") for metric in ("rank1", "map")] for one in settings]
+    assert all(value.n == 3 for scores in found for value in scores)
+    told = [f"{100 * value.mean:.1f}" for scores in found for value in scores]
+    expects = get_recipe("smmd", "twilight", "compare").expects
+    assert re.findall(r"\d\d\.\d", expects) == told and "data/results/smmd_ablation.csv" in expects

@@ -249,7 +249,7 @@ def test_offline_says_what_to_do(hub, monkeypatch, net):
 
 
 def test_an_unknown_depth_is_named(hub):
-    with pytest.raises(SettingError, match="known for the depths 18, 50; found 34"):
+    with pytest.raises(SettingError, match="known for the depths 18, 50, 101; found 34"):
         imagenet.imagenet_file(34)
 
 
@@ -257,4 +257,5 @@ def test_the_addresses_are_torchvisions():
     assert IMAGENET_ADDRESSES == {
         18: "https://download.pytorch.org/models/resnet18-f37072fd.pth",
         50: "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+        101: "https://download.pytorch.org/models/resnet101-63fe2227.pth",
     }

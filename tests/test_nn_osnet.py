@@ -418,6 +418,6 @@ def test_trunks_by_name():
         assert any("non_local" in name for name in build_trunk("resnet50", non_local=True).state_dict())
         with pytest.raises(SettingError, match="non-local blocks have no place in osnet; set non_local=False"):
             build_trunk("osnet", non_local=True)
-        with pytest.raises(SettingError, match="trunk must be one of resnet18, resnet50, osnet; found 'vgg'"):
+        with pytest.raises(SettingError, match="trunk must be one of resnet18, resnet50, resnet101, osnet; found 'vgg'"):
             build_trunk("vgg")
     assert (trunk_name("resnet18", 0.25), trunk_name("osnet", 1.0)) == ("resnet18-x0.25", "osnet-x1")

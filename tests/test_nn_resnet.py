@@ -157,7 +157,7 @@ def test_forward_is_the_stages_in_order_and_gradients_are_finite():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 34}, "depth must be one of 18, 50; found 34"),
+        ({"depth": 34}, "depth must be one of 18, 50, 101; found 34"),
         ({"width": 0.0}, "width must be positive.*found 0.0"),
         ({"width": 0.001}, "leave at least one of 64 channels; found 0.001"),
         ({"width": float("nan")}, "found nan"),

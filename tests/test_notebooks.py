@@ -8,7 +8,7 @@ import pytest
 from trees import make_manifest, make_regdb_tree, make_tree
 
 from vireidkit.pages import write_page
-from vireidkit.reproduce import NotebookRun, read_notebook, run_notebook
+from vireidkit.reproduce import NotebookRun, outputs_with, read_notebook, run_notebook
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))]
@@ -32,6 +32,16 @@ LEAVES = {
         {"similarity", "attractors", "hubs", "failure-groups", "camera-pairs", "retrieval-browser"}
         | {"corruptions", "families-vis2ir", "every-corruption"},
         {"found_first", "maps_of_random_weights", "corrupted_noise"},
+    ),
+    "06_smmd": (
+        {"spread-of-the-baseline", "smmd-idea", "prototype-circle", "smmd-terms", "smmd-ramp", "smmd-ablation", "spread-ablation"}
+        | {"within-ablation", "spread-before-after", "smmd-gap", "smmd-in-the-plane", "broken-on-purpose"},
+        {"inside_share_baseline", "train_seconds", "ir2vis_rank1_agw", "ir2vis_rank1_smmd", "means_change", "mixing_smmd"},
+    ),
+    "07_idkl": (
+        {"who-finds-what", "idea", "terms", "training", "ablation", "gap", "before-and-after", "plus-or-minus"},
+        {"ir2vis_rank1_specific", "probe_shared", "probe_specific", "only_specific", "joined_ir2vis"}
+        | {"agw_minus_idkl_ir2vis_map", "centroid_ratio", "weight_plus", "weight_minus", "mixing_fixed", "mixing_grl"},
     ),
     "13_your_own_data": (
         {"own-folder", "left-out", "own-people", "own-training", "own-scores", "own-suspects", "own-features", "own-browser"},
@@ -84,6 +94,30 @@ def test_runs_with_one_camera_a_band_and_two_methods(name, tmp_path):
     run = execute(name, tmp_path / "out", data_root=str(root), allow_partial=True, **names, **options)
     skipped = "gap-by-camera-pair" if name.startswith("04") else "camera-pairs"
     assert skipped not in run.figures and run.figures
+
+
+def test_smmd_runs_with_one_camera_a_band_and_keeps_the_sweep_apart(tmp_path):
+    """RegDB: the ablation is Twilight's, so runs on other data are not marked in it; nobody is searched within a band."""
+    splits = {1: {"train": tuple(range(1, 13)), "test": tuple(range(13, 21))}}
+    root = make_regdb_tree(tmp_path / "RegDB", splits=splits, pictures=5, size=(64, 32))
+    options = {"dataset": "regdb", "data_root": str(root), "allow_partial": True}
+    run = execute("06_smmd", tmp_path / "out", **options)
+    (alt,) = [
+        output["metadata"]["image/png"]["alt"]
+        for entry, output in outputs_with(read_notebook(run.path), "name")
+        if entry["name"] == "smmd-ablation"
+    ]
+    assert "AGW" in alt and "your run" not in alt
+    assert run.value("inside_share_baseline") is not None and "within_visible_rank1_smmd" not in run.numbers
+
+
+def test_idkl_runs_with_one_camera_a_band_without_its_structure_term(tmp_path):
+    """RegDB's preset leaves TGSA out, and nobody can be searched within a band; the ablation is Twilight's all the same."""
+    splits = {1: {"train": tuple(range(1, 13)), "test": tuple(range(13, 21))}}
+    root = make_regdb_tree(tmp_path / "RegDB", splits=splits, pictures=5, size=(64, 32))
+    run = execute("07_idkl", tmp_path / "out", dataset="regdb", data_root=str(root), allow_partial=True)
+    assert {"ablation", "terms"} <= set(run.figures) and run.value("agw_minus_idkl_ir2vis_map") is not None
+    assert "inside_rank1_shared" not in run.numbers
 
 
 def test_your_own_data_takes_a_manifest_that_is_there(tmp_path):

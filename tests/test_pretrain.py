@@ -217,7 +217,7 @@ def test_impossible_settings_are_named(changed, message, people, tmp_path):
 
 
 def test_an_unknown_trunk_is_named(people, tmp_path):
-    with pytest.raises(SettingError, match="trunk must be one of resnet18, resnet50, osnet; found 'vgg'"):
+    with pytest.raises(SettingError, match="trunk must be one of resnet18, resnet50, resnet101, osnet; found 'vgg'"):
         run(people, tmp_path, "vgg")
 
 

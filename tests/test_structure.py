@@ -292,7 +292,7 @@ PLAIN = set(
         """
         CPU GPU RAM CUDA PNG JPEG CSV JSON HTML YAML SHA CC0 ID IDs OK README DOI NaN SGD MiB GiB MB GB KB WebP
         PyTorch NumPy SciPy JupyterLab GitHub DataFrame ImageStore MakeHuman
-        DukeMTMC MTMC RegDB LLCM TPAMI ICCV CVPR ECCV IJCV IEEE ACM GDPR EU US UK
+        DukeMTMC MTMC RegDB LLCM TPAMI ICCV ICME CVPR ECCV IJCV IEEE ACM GDPR EU US UK
         """,
     )
 )

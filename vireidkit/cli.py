@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vireidkit.cli_cost import cost_app
 from vireidkit.cli_data import data_app
 from vireidkit.cli_look import look_app
+from vireidkit.cli_pairs import pairs
 from vireidkit.cli_twilight import twilight_app
 from vireidkit.errors import KitError, SettingError
 
@@ -25,11 +27,13 @@ app = typer.Typer(
 )
 app.add_typer(data_app)  # its commands stand among the others
 app.add_typer(look_app)
+app.add_typer(cost_app)
 app.add_typer(twilight_app, name="twilight")
 
 MethodName = Annotated[str, typer.Argument(help="A name that `vireidkit list` shows.")]
 DataRoot = Annotated[str | None, typer.Option(help="Folder of the data set; Twilight is found by itself.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Profile = Annotated[str | None, typer.Option(help="smoke, study, compare or paper; default: study for Twilight, paper otherwise.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
@@ -55,9 +59,7 @@ def list_command() -> None:
 def train_command(
     method: MethodName,
     dataset: Annotated[str, typer.Argument(help="A data set that `vireidkit list` shows.")],
-    profile: Annotated[
-        str | None, typer.Option(help="smoke, study, compare or paper; default: study for Twilight, paper otherwise.")
-    ] = None,
+    profile: Profile = None,
     seed: Annotated[int, typer.Option(help="Keys every random draw.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: a name under runs/.")] = None,
     set_: Annotated[
@@ -84,7 +86,7 @@ def train_command(
         profile=profile,
         seed=seed,
         out=out,
-        overrides=_pairs(set_ or []),
+        overrides=pairs(set_ or []),
         data_root=data_root,
         split=split,
         allow_partial=allow_partial,
@@ -195,7 +197,7 @@ def pretrain_command(
     from vireidkit.pretrain import pretrain
 
     options = {"width": width, "seed": seed, "render": render, "population_seed": population_seed, "quiet": quiet}
-    entry = pretrain(trunk, root=data, out=out, overrides=_pairs(set_ or []), **options)
+    entry = pretrain(trunk, root=data, out=out, overrides=pairs(set_ or []), **options)
     score = entry["held_out"]
     typer.echo(f"{out / entry['file']}: {entry['steps']} steps in {entry['seconds']:.0f} s of CPU time")
     for label, found in (("held-out people", score), ("before training", score["untrained"]), ("raw pixels", score["raw_pixels"])):
@@ -213,25 +215,14 @@ def cite_command(method: MethodName) -> None:
     typer.echo(cls.citation.strip())
 
 
-def _pairs(items: list[str], option: str = "--set") -> dict[str, Any]:
-    """``key=value`` texts as a dict."""
-    pairs = {}
-    for item in items:
-        key, sign, value = item.partition("=")
-        if not sign or not key:
-            raise SettingError(f"{option} takes KEY=VALUE, found {item!r}")
-        pairs[key] = value
-    return pairs
-
-
 def _protocol(text: str) -> Protocol:
     """``name:option=value,...`` as a protocol; a value that reads as a whole number, true or false is one."""
     from vireidkit.evaluation import get_protocol
 
     name, colon, options = text.partition(":")
-    pairs = _pairs(options.split(","), "a protocol's option") if colon else {}
+    chosen = pairs(options.split(","), "a protocol's option") if colon else {}
     words = {"true": True, "false": False}
-    return get_protocol(name, **{key: words.get(value, int(value) if value.isdecimal() else value) for key, value in pairs.items()})
+    return get_protocol(name, **{key: words.get(value, int(value) if value.isdecimal() else value) for key, value in chosen.items()})
 
 
 def _corruption(seed: int | None, severity: int | None, band: str | None) -> CorruptionPlan | None:

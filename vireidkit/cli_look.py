@@ -31,6 +31,7 @@ def look_command(
     projection: Annotated[str, typer.Option(help="umap, tsne or pca.")] = "umap",
     out: Annotated[Path | None, typer.Option(help="Folder for the notebook; default: a temporary one.")] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Only write the notebook and print where it is.")] = False,
+    allow_root: Annotated[bool, typer.Option("--allow-root", help="Start JupyterLab for the user root too, as in a container.")] = False,
 ) -> None:
     """Open the gap explorer and the retrieval browser in JupyterLab, on runs or on features of your own."""
     from vireidkit.look import call, start_lab, write_notebook
@@ -46,7 +47,7 @@ def look_command(
         opening = _own(features, table, images, metric)
     path = write_notebook(out or Path(tempfile.mkdtemp(prefix="vireidkit-look-")), opening, projection)
     typer.echo(str(path))
-    if not no_open and (code := start_lab(path)):
+    if not no_open and (code := start_lab(path, allow_root)):
         raise typer.Exit(code)
 
 

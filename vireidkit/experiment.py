@@ -200,7 +200,7 @@ def prepared_dataset(name: str, recipe: Recipe, root: str | Path | None = None, 
 
 def training_store(data: Dataset, recipe: Recipe, *, quiet: bool = True) -> ImageStore:
     """The images that a recipe learns from."""
-    return ImageStore(data, data.table(recipe.train_on), recipe.image_size, progress=not quiet)
+    return ImageStore(data, data.table(recipe.train_on), recipe.image_size, progress=not quiet, resample=recipe.resample)
 
 
 def make_fabric(device: str = "auto", devices: int = 1, precision: str = "32-true") -> Fabric:

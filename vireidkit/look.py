@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +70,9 @@ class Look:
         image_of = self.image_of
         picture = None if image_of is None else lambda row: image_of(int(rows[row]))
         factors = None if self.factors is None else self.factors.iloc[rows].reset_index(drop=True)
-        return viz.GapExplorer(shown, project_many(shown, method=projection, seed=seed), picture, factors=factors, bands=self.bands)
+        # Not "joint": whoever waits for a map need not wait several times as long.
+        laid = project_many(shown, method=projection, align="procrustes", seed=seed)
+        return viz.GapExplorer(shown, laid, picture, factors=factors, bands=self.bands)
 
     def browser(self) -> RetrievalBrowser:
         """The rankings of these features."""
@@ -182,7 +185,8 @@ def _maps(run: Run, data: Dataset, checkpoint: str | None) -> Callable[[int, int
         if not found:
             from vireidkit.analysis.similarity import similarity_map_of
 
-            found.append(similarity_map_of(run.method(checkpoint), ImageStore(data, data.test, run.image_size, progress=False)))
+            store = ImageStore(data, data.test, run.image_size, progress=False, resample=run.resample)
+            found.append(similarity_map_of(run.method(checkpoint), store))
         return found[0](query_row, gallery_row)
 
     return map_of
@@ -265,12 +269,20 @@ def write_notebook(folder: Path, opening: str, projection: str = "umap") -> Path
     return path
 
 
-def start_lab(path: Path) -> int:
+def start_lab(path: Path, allow_root: bool = False) -> int:
     """Open a notebook in JupyterLab and wait until it is closed; its exit code.
 
+    Args:
+        allow_root: start it for the user root too, which JupyterLab refuses otherwise: whoever reaches it may do anything.
+
     Raises:
-        SettingError: JupyterLab is not installed.
+        SettingError: JupyterLab is not installed, or it would refuse the user root.
     """
     if importlib.util.find_spec("jupyterlab") is None:
         raise SettingError("JupyterLab is not installed: pip install 'vireidkit[notebooks]', or use --no-open")
-    return subprocess.run([sys.executable, "-m", "jupyterlab", path.name], cwd=path.parent).returncode
+    if not allow_root and hasattr(os, "geteuid") and os.geteuid() == 0:
+        raise SettingError(
+            f"JupyterLab does not start for the user root: add --allow-root (as in a container), or open {path} as another user"
+        )
+    options = ["--allow-root"] if allow_root else []
+    return subprocess.run([sys.executable, "-m", "jupyterlab", path.name, *options], cwd=path.parent).returncode

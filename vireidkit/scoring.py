@@ -87,7 +87,7 @@ def test_features(
     data = data or dataset_of(run)
     method = run.untrained() if untrained else run.method(checkpoint)
     table = data.table("test") if rows is None else data.table("test").iloc[rows].reset_index(drop=True)
-    store = ImageStore(data, table, run.image_size, progress=not quiet)
+    store = ImageStore(data, table, run.image_size, progress=not quiet, resample=run.resample)
     seen: Any = store
     if corruption is not None:
         from vireidkit.data.corruption import Corrupted  # twenty operators that nothing else needs
@@ -177,7 +177,7 @@ def validation_of(data: Dataset, recipe: Recipe) -> Callable[[Method], dict[str,
     name = validation_protocol(data, recipe)
     if name is None:
         return None
-    store = ImageStore(data, data.table("validation"), recipe.image_size, progress=False)
+    store = ImageStore(data, data.table("validation"), recipe.image_size, progress=False, resample=recipe.resample)
     protocol = get_protocol(name)
 
     def validate(method: Method) -> dict[str, float]:

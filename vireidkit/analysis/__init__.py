@@ -1,13 +1,16 @@
 """Analysis: features and tables in, tables out."""
 
+from vireidkit.analysis.ablation import ablation, beside_published
 from vireidkit.analysis.aligned import project_many
 from vireidkit.analysis.answers import first_answers
 from vireidkit.analysis.attribution import attention_maps
 from vireidkit.analysis.changes import changes_by_band
 from vireidkit.analysis.confusions import attraction, breakdown, shared_traits
+from vireidkit.analysis.course import kept_epochs
 from vireidkit.analysis.distances import GROUPS, pair_distances, separation
 from vireidkit.analysis.factors import view_of, with_factors
 from vireidkit.analysis.failures import failure_groups, pair_queries
+from vireidkit.analysis.found_by import found_by
 from vireidkit.analysis.gap import MEASURES, GapTable, band_distance, gap_numbers, modality_gap, modality_mixing
 from vireidkit.analysis.gap_cameras import gap_by_camera_pair
 from vireidkit.analysis.gap_frechet import frechet_distance
@@ -23,7 +26,9 @@ from vireidkit.analysis.probes import factor_probes
 from vireidkit.analysis.projection import Projection, faithfulness, project
 from vireidkit.analysis.randomisation import randomisation_check
 from vireidkit.analysis.retrieval import ORDERS, found_first, order_queries, precision_steps, query_table, ranked, shortened
+from vireidkit.analysis.sharing import weight_on_same
 from vireidkit.analysis.similarity import SimilarityMaps, similarity_map_of, similarity_maps
+from vireidkit.analysis.spread import modality_spread, spread_table
 from vireidkit.analysis.supervised import supervised_projection
 
 __all__ = [
@@ -34,11 +39,13 @@ __all__ = [
     "Hubness",
     "Projection",
     "SimilarityMaps",
+    "ablation",
     "attention_maps",
     "attraction",
     "attractors",
     "band_brightness",
     "band_distance",
+    "beside_published",
     "breakdown",
     "changes_by_band",
     "channel_shares",
@@ -47,6 +54,7 @@ __all__ = [
     "failure_groups",
     "faithfulness",
     "first_answers",
+    "found_by",
     "found_first",
     "frechet_distance",
     "gap_by_camera_pair",
@@ -54,11 +62,13 @@ __all__ = [
     "gap_numbers",
     "grad_cam",
     "hubness",
+    "kept_epochs",
     "linear_cka",
     "lying_projection",
     "mmd_squared",
     "modality_gap",
     "modality_mixing",
+    "modality_spread",
     "neighbour_shares",
     "order_queries",
     "pair_distances",
@@ -76,7 +86,9 @@ __all__ = [
     "shortened",
     "similarity_map_of",
     "similarity_maps",
+    "spread_table",
     "supervised_projection",
     "view_of",
+    "weight_on_same",
     "with_factors",
 ]

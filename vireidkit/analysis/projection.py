@@ -15,6 +15,7 @@ from vireidkit.analysis.neighbours import FloatMatrix, as_matrix, is_infrared, n
 from vireidkit.errors import SettingError
 
 MIXED_AT = 10  # neighbours of both mixings, as in modality_mixing
+_DENSE = 4095  # images; beyond these UMAP itself seeks neighbours approximately
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,8 @@ def faithfulness(matrix: FloatMatrix, coordinates: FloatMatrix, k: int) -> tuple
 
 def _umap(matrix: FloatMatrix, seed: int, settings: Mapping[str, Any]) -> FloatMatrix:
     """Uniform manifold approximation and projection (McInnes et al. 2018). Imported here: it compiles for seconds."""
+    from sklearn.metrics import pairwise_distances
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*[Tt]ensor[Ff]low.*")
         from umap import UMAP
@@ -169,9 +172,14 @@ def _umap(matrix: FloatMatrix, seed: int, settings: Mapping[str, Any]) -> FloatM
         # Few or many equal points: UMAP then starts from random places, which the seed fixes too.
         warnings.filterwarnings("ignore", message=".*[Ss]pectral init.*")
         warnings.filterwarnings("ignore", message=".*not fully connected.*")
+        warnings.filterwarnings("ignore", message=".*precomputed metric.*")
+        metric, given = "euclidean", matrix.astype(np.float32)
+        if len(matrix) <= _DENSE:
+            # UMAP compares every two of so few images as well, but one pair at a time: half of the whole time.
+            metric, given = "precomputed", pairwise_distances(given)
         # One job is what a fixed random_state means anyway; asking for it keeps UMAP from warning about it.
-        model = UMAP(n_components=2, metric="euclidean", random_state=seed, n_jobs=1, **settings)
-        return model.fit_transform(matrix.astype(np.float32))
+        model = UMAP(n_components=2, metric=metric, random_state=seed, n_jobs=1, **settings)
+        return model.fit_transform(given)
 
 
 def _tsne(matrix: FloatMatrix, seed: int, settings: Mapping[str, Any]) -> FloatMatrix:

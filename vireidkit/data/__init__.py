@@ -1,6 +1,6 @@
 """Data: folders in, tables and batches out."""
 
-from vireidkit.data.augmentation import AGW, CAJ, Augmentation, augment, denormalise, normalise
+from vireidkit.data.augmentation import AGW, CAJ, Augmentation, Donors, augment, denormalise, normalise
 from vireidkit.data.batch import Batch
 from vireidkit.data.bupt import read_bupt, read_bupt_auxiliary
 from vireidkit.data.check import Report, check_dataset
@@ -12,9 +12,11 @@ from vireidkit.data.manifest import read_manifest
 from vireidkit.data.market import read_duke, read_market
 from vireidkit.data.mars import read_mars
 from vireidkit.data.pair_sampler import PairSampler
+from vireidkit.data.patches import PatchPool, pool_of
 from vireidkit.data.regdb import read_regdb
 from vireidkit.data.registry import list_datasets, load_dataset, register_reader
 from vireidkit.data.sampler import VIEW_STRIDE, IdentitySampler
+from vireidkit.data.set_sampler import SetSampler
 from vireidkit.data.store import ImageStore, cache_folder
 from vireidkit.data.sysu import read_sysu
 from vireidkit.data.twilight import read_factors, read_twilight, read_twilight_thermal, read_twilight_tracklets
@@ -30,10 +32,13 @@ __all__ = [
     "Corrupted",
     "CorruptionPlan",
     "Dataset",
+    "Donors",
     "IdentitySampler",
     "ImageStore",
     "PairSampler",
+    "PatchPool",
     "Report",
+    "SetSampler",
     "augment",
     "cache_folder",
     "check_dataset",
@@ -42,6 +47,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "normalise",
+    "pool_of",
     "read_bupt",
     "read_bupt_auxiliary",
     "read_duke",

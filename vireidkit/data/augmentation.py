@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,7 +19,8 @@ MEAN = (0.485, 0.456, 0.406)  # ImageNet's, per channel, of images in 0..1
 STD = (0.229, 0.224, 0.225)
 GREY = (0.2989, 0.5870, 0.1140)
 
-OPERATORS = ("erase", "exchange", "adapt_gray", "erase_mean")
+OPERATORS = ("erase", "exchange", "adapt_gray", "erase_mean", "erase_clip", "erase_vehicle", "patch")
+LATER = {"later": True}  # of a field that came when runs had been recorded: at its default it is no part of a run's record
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class Erasing:
     """A form of random erasing.
 
     Attributes:
-        fill: what the rectangle is filled with, per channel, on normalised values.
+        fill: what the rectangle is filled with, per channel, on normalised values; None where it is not filled.
         area: smallest and largest share of the image; aspect: of height over width.
         attempts: rectangles drawn until one fits, after which the image is left alone.
         logarithmic: draw the aspect uniformly in its logarithm.
     """
 
-    fill: tuple[float, float, float]
+    fill: tuple[float, float, float] | None
     area: tuple[float, float]
     aspect: tuple[float, float]
     attempts: int
@@ -45,12 +46,17 @@ ERASINGS = {
     "erase": Erasing((0.4914, 0.4822, 0.4465), (0.02, 0.4), (0.3, 1 / 0.3), attempts=100, logarithmic=False),
     # torchvision's RandomErasing as it comes: zero is the mean colour after normalisation.
     "erase_mean": Erasing((0.0, 0.0, 0.0), (0.02, 0.33), (0.3, 3.3), attempts=10, logarithmic=True),
+    # VKD's: the same operator in the torchvision of its time, which drew the aspect itself; for people, and for vehicles.
+    "erase_clip": Erasing((0.0, 0.0, 0.0), (0.02, 0.4), (0.3, 3.3), attempts=10, logarithmic=False),
+    "erase_vehicle": Erasing((0.0, 0.0, 0.0), (0.02, 0.4), (0.7, 1.4), attempts=10, logarithmic=False),
 }
+# MDPR's patches; that their aspect is uniform is recalled of the library it builds on, and unverified.
+RECTANGLES = {**ERASINGS, "patch": Erasing(None, (0.01, 0.5), (0.1, 10.0), attempts=100, logarithmic=False)}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to the images of a batch. Source: baseline.md section 3, idkl.md section 6 (grade: code).
+    """What happens to the images of a batch. Source: baseline.md section 3, idkl.md section 6, mdpr.md section 5 (grade: code).
 
     Every image is padded with ``padding`` pixels on each side, cropped back at a random place, mirrored with probability
     ``flip``, and normalised. Then its operators follow in the order named, on the normalised values:
@@ -59,15 +65,20 @@ class Augmentation:
     - "exchange": copy one of the three channels, chosen uniformly, over all three;
     - "adapt_gray": copy one channel (1/4 each), make the image grey (1/8) or leave it (1/8);
     - "erase_mean": as "erase", with the mean colour, 2 to 33 % of the area, and the aspect uniform in its logarithm (torchvision's
-      form, IDKL's operator).
+      form, IDKL's operator);
+    - "erase_clip": as "erase_mean", 2 to 40 % of the area and the aspect uniform (VKD's form for people); "erase_vehicle": the same with
+      an aspect of 0.7 to 1.4;
+    - "patch": with ``patch_probability``, paste a piece of another image of the same modality (1 to 50 % of the area, an aspect of 0.1
+      to 10), mirrored or not, at a random place (MDPR's operator; see ``vireidkit.data.PatchPool``).
 
     Attributes:
         padding: pixels.
         flip: probability of the mirror image.
         visible: one tuple of operator names for each visible view.
         infrared: operator names for infrared images.
-        erase_probability: share of images that "erase" and "erase_mean" treat.
+        erase_probability: share of images that the erasing operators treat.
         padding_value: grey level of the padding, 0 (black) to 255.
+        patch_probability: share of images that "patch" treats.
 
     Raises:
         SettingError: an unknown or repeated operator, no visible view, a negative padding, a probability outside 0..1, no grey level.
@@ -79,6 +90,7 @@ class Augmentation:
     infrared: tuple[str, ...] = ()
     erase_probability: float = 0.5
     padding_value: int = 0
+    patch_probability: float = field(default=0.5, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not self.visible:
@@ -95,9 +107,26 @@ class Augmentation:
             raise SettingError(f"padding must be 0 or more pixels, found {self.padding}")
         if not 0 <= self.padding_value <= 255:
             raise SettingError(f"padding_value is a grey level from 0 to 255, found {self.padding_value}")
-        for name in ("flip", "erase_probability"):
+        for name in ("flip", "erase_probability", "patch_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(f"{name} is a probability, found {getattr(self, name)}")
+
+    @property
+    def needs_donors(self) -> bool:
+        """Whether ``augment`` must be given other images to take patches from."""
+        return any("patch" in pipeline for pipeline in (*self.visible, self.infrared))
+
+
+@dataclass(frozen=True)
+class Donors:
+    """Images that patches are taken from, one for every row of a batch or a shard.
+
+    Attributes:
+        images: uint8 (B, H, W, 3), as the batch's own. known: bool (B,), False where there is no donor yet.
+    """
+
+    images: Tensor
+    known: Tensor
 
 
 AGW = Augmentation()
@@ -135,28 +164,35 @@ def augment(
     step: int,
     positions: Tensor | None = None,
     total: int | None = None,
+    donors: Donors | None = None,
 ) -> Tensor:
     """Augment the images of a batch, or of a shard of it, each row with the draws that belong to its place in the whole batch.
 
     Args:
-        images: uint8 (B, H, W, 3), on any device; they stay as they are.
+        images: uint8 (B, H, W, 3), or (B, N, H, W, 3) for sets, each frame with draws of its own; any device; they stay as they are.
         plan: modality and views of these rows; its images are not used.
         augmentation: what to do.
         seed, step: key the draws, together with the operator's name and the row's position.
         positions: (B,) places of these rows in the whole batch; None when this is the whole batch.
         total: number of rows of the whole batch; needed with ``positions``.
+        donors: of these rows; needed by the operator "patch".
 
     Returns:
-        float32 (B, 3, H, W) on the images' device, normalised.
+        float32 (B, 3, H, W), or (B, N, 3, H, W), on the images' device, normalised.
 
     Raises:
-        ValueError: lengths or types that do not fit, a position outside the batch, or a visible view without operators.
+        ValueError: lengths or types that do not fit, a position outside the batch, a view without operators, no donors for "patch".
     """
+    if images.ndim == 5:
+        return _augment_sets(images, plan, augmentation, seed=seed, step=step, positions=positions, total=total, donors=donors)
     positions, total = _check_rows(images, plan, positions, total)
     result = _pad_crop_flip(images, augmentation, seed, step, positions, total)
     for name, rows in _operations(plan, augmentation):
         here = positions[rows]
-        if name in ERASINGS:
+        if name == "patch":
+            pasted = draw_patches(seed, step, total, *images.shape[1:3], augmentation.patch_probability)[here]
+            _paste(result, rows, pasted, _donors_for(images, donors))
+        elif name in ERASINGS:
             boxes = draw_boxes(seed, step, total, *images.shape[1:3], augmentation.erase_probability, form=name)[here]
             _erase(result, rows, boxes, ERASINGS[name].fill)
         elif name == "exchange":
@@ -164,6 +200,34 @@ def augment(
         else:
             _adapt_gray(result, rows, draw_gray(seed, step, total)[here])
     return result
+
+
+def _augment_sets(
+    images: Tensor,
+    plan: Batch,
+    augmentation: Augmentation,
+    *,
+    seed: int,
+    step: int,
+    positions: Tensor | None,
+    total: int | None,
+    donors: Donors | None,
+) -> Tensor:
+    """``augment`` of sets: frame n of the set at place i of a batch has the draws of place i N + n of a batch of B N images.
+
+    So a clip mixes mirrored frames and others (VKD, released code; grade: code).
+    """
+    sets, frames = images.shape[:2]
+    if frames < 1 or len(plan) != sets:
+        raise ValueError(f"expected images (B, N, H, W, 3) with the {len(plan)} sets of the plan, found {tuple(images.shape)}")
+    if positions is not None:
+        positions = (torch.as_tensor(positions, dtype=torch.long).cpu()[:, None] * frames + torch.arange(frames)).flatten()
+        total = None if total is None else total * frames
+    every = plan.select(torch.arange(sets, device=plan.labels.device).repeat_interleave(frames))
+    if donors is not None:
+        donors = Donors(donors.images.flatten(0, 1), donors.known.flatten())
+    result = augment(images.flatten(0, 1), every, augmentation, seed=seed, step=step, positions=positions, total=total, donors=donors)
+    return result.unflatten(0, (sets, frames))
 
 
 def _check_pixels(images: Tensor) -> None:
@@ -246,11 +310,11 @@ def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 def draw_boxes(seed: int, step: int, total: int, height: int, width: int, probability: float, *, form: str = "erase") -> Tensor:
-    """Rectangles to erase, int64 (total, 4): top, left, height, width; all zero where nothing is erased.
+    """Rectangles to treat, int64 (total, 4): top, left, height, width; all zero where nothing is done.
 
-    The attempts of the reference's loop are drawn at once, and the first that fits is taken. ``form``: a key of ``ERASINGS``.
+    The attempts of the reference's loop are drawn at once, and the first that fits is taken. ``form``: a key of ``RECTANGLES``.
     """
-    erasing, draw = ERASINGS[form], generator(seed, form, step)
+    erasing, draw = RECTANGLES[form], generator(seed, form, step)
     treated = torch.rand(total, generator=draw) < probability
     shape = torch.rand((2, total, erasing.attempts), generator=draw, dtype=torch.float64)
     corner = torch.rand((2, total), generator=draw, dtype=torch.float64)
@@ -275,6 +339,43 @@ def _erase(images: Tensor, rows: Tensor, boxes: Tensor, fill: tuple[float, float
     inside = ((down >= top) & (down < top + tall))[:, :, None] & ((across >= left) & (across < left + wide))[:, None, :]  # (B, H, W)
     for channel, value in enumerate(fill):
         images[:, channel].masked_fill_(inside, value)
+
+
+def draw_patches(seed: int, step: int, total: int, height: int, width: int, probability: float) -> Tensor:
+    """What "patch" does to each row, int64 (total, 7): top, left, height and width of the patch in its donor, top and left of its new
+    place, and 1 if it is mirrored; all zero where nothing is pasted."""
+    boxes = draw_boxes(seed, step, total, height, width, probability, form="patch")
+    draw = generator(seed, "patch place", step)
+    corner = torch.rand((2, total), generator=draw, dtype=torch.float64)
+    mirrored = torch.rand(total, generator=draw) < 0.5
+    room = torch.tensor([height, width])[:, None] - boxes.T[2:]  # (2, total)
+    place = (corner * (room + 1)).long().minimum(room)
+    return torch.cat([boxes, place.T, mirrored[:, None]], dim=1) * (boxes[:, 2:3] > 0)
+
+
+def _donors_for(images: Tensor, donors: Donors | None) -> Donors:
+    """The donors, once they are known to fit the images."""
+    if donors is None or donors.images.shape != images.shape or donors.known.shape != images.shape[:1]:
+        found = "none" if donors is None else f"{tuple(donors.images.shape)}, {tuple(donors.known.shape)}"
+        raise ValueError(f'the operator "patch" needs donors {tuple(images.shape)} (see PatchPool), found {found}')
+    _check_pixels(donors.images)
+    return donors
+
+
+def _paste(images: Tensor, rows: Tensor, patches: Tensor, donors: Donors) -> None:
+    """Paste ``patches`` (R, 7) of these rows' donors, pixel by pixel where their new places are."""
+    used = (patches[:, 2] > 0) & donors.known.cpu()[rows]
+    device, height, width = images.device, images.shape[2], images.shape[3]
+    where = rows[used].to(device)
+    top, left, tall, wide, down, across, mirrored = patches[used].to(device).T[:, :, None]  # seven (R, 1)
+    y = torch.arange(height, device=device) - down  # (R, H), rows of the patch
+    x = torch.arange(width, device=device) - across  # (R, W)
+    inside = ((y >= 0) & (y < tall))[:, :, None] & ((x >= 0) & (x < wide))[:, None, :]  # (R, H, W)
+    x = torch.where(mirrored > 0, wide - 1 - x, x)
+    y, x = (y + top).clamp(0, height - 1), (x + left).clamp(0, width - 1)
+    source = donors.images.to(device)[where[:, None, None], y[:, :, None], x[:, None, :]]  # (R, H, W, 3)
+    pasted = _normalise_planes(source.permute(0, 3, 1, 2))
+    images[where] = torch.where(inside[:, None], pasted, images[where])
 
 
 def draw_channels(seed: int, step: int, total: int) -> Tensor:

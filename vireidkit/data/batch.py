@@ -18,12 +18,15 @@ class Batch:
     With several visible views (CAJ), all rows of view 0 come before all rows of view 1. A batch of a data set with one modality
     has that half alone.
 
+    A row is an image, or a set of N frames of one person in one modality (see ``SetSampler``), whose frames come in random order:
+    the first M of them are M of the N drawn at random.
+
     Attributes:
-        images: float (B, 3, H, W), or (B, T, 3, H, W) for tracklets, normalised.
+        images: float (B, 3, H, W), or (B, N, 3, H, W) for sets of frames, normalised.
         labels: int64 (B,), class index 0..C-1, the same for one person in both modalities.
         modality: int64 (B,), VISIBLE=0 or INFRARED=1.
-        cameras: int64 (B,), camera numbers as the data set prints them.
-        rows: int64 (B,), position in the table that the batch was drawn from.
+        cameras: int64 (B,), camera numbers as the data set prints them; of every frame, (B, N), for sets.
+        rows: int64 (B,), position in the table that the batch was drawn from; of every frame, (B, N), for sets.
         views: int64 (B,), number of the view: two rows of one image in a batch differ here. ``v + 16 m`` is the m-th
             repetition of an image under view v, for people with too few images (see ``IdentitySampler``).
     """
@@ -54,12 +57,17 @@ class Batch:
         """Return the batch if its order is the promised one.
 
         Raises:
-            ValueError: lengths differ, a modality code is neither 0 nor 1, infrared rows come before visible ones, or two
-                halves do not list the same identities in the same order.
+            ValueError: lengths differ, rows and cameras do not list the same frames, a modality code is neither 0 nor 1, infrared rows
+                come before visible ones, or two halves do not list the same identities in the same order.
         """
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"a batch needs equally long tensors, found {lengths}")
+        if self.rows.shape != self.cameras.shape or self.rows.ndim > 2:
+            found = f"{tuple(self.rows.shape)} and {tuple(self.cameras.shape)}"
+            raise ValueError(f"a batch needs rows and cameras of one shape, (B,) or (B, N) for sets of frames; found {found}")
+        if self.images.ndim > 2 and self.images.shape[:-3] != self.rows.shape:  # a plan has no pixels yet
+            raise ValueError(f"a batch of rows {tuple(self.rows.shape)} needs as many images; found {tuple(self.images.shape)}")
         if not torch.isin(self.modality, torch.tensor([VISIBLE, INFRARED], device=self.modality.device)).all():
             raise ValueError(f"modality must be {VISIBLE} or {INFRARED}, found {self.modality.unique().tolist()}")
         if (self.modality[1:] < self.modality[:-1]).any():

@@ -106,6 +106,8 @@ class ImageStore:
     def images(self, rows: Tensor | np.ndarray | Iterable[int]) -> Tensor:
         """Pictures at these positions of the table, in this order: uint8 (N, H, W, 3) on the store's device.
 
+        Rows (B, N), as a batch of sets of frames has them, give pictures (B, N, H, W, 3).
+
         Raises:
             IndexError: a position outside 0..len-1; TypeError: positions that are no whole numbers.
             DatasetError: a file that is decoded on demand cannot be read.
@@ -113,7 +115,10 @@ class ImageStore:
         positions = self._positions(rows)
         if isinstance(self._pixels, Tensor):
             return self._pixels[torch.from_numpy(positions).to(self._pixels.device)]
-        found = self._decode_now(positions) if self._pixels is None else np.take(self._pixels, positions, axis=0)
+        if self._pixels is None:
+            found = self._decode_now(positions.ravel()).reshape(*positions.shape, *self.shape[1:])
+        else:
+            found = np.take(self._pixels, positions, axis=0)
         return torch.from_numpy(found).to(self.device)
 
     def to(self, device: torch.device | str) -> ImageStore:
@@ -136,13 +141,13 @@ class ImageStore:
         return other
 
     def _positions(self, rows: Tensor | np.ndarray | Iterable[int]) -> np.ndarray:
-        """Positions as int64 (N,), checked: a negative one would silently be another person's picture."""
+        """Positions as int64 (N,) or (B, N), checked: a negative one would silently be another person's picture."""
         if isinstance(rows, Tensor):
             rows = rows.detach().cpu().numpy()
         positions = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
         if positions.size == 0:
-            return np.zeros(0, dtype=np.int64)
-        if positions.ndim != 1 or positions.dtype.kind not in "iu":
+            return np.zeros(positions.shape, dtype=np.int64)
+        if positions.ndim not in (1, 2) or positions.dtype.kind not in "iu":
             raise TypeError(f"rows must be a list of positions in the table, found {positions.dtype} {positions.shape}")
         if positions.min() < 0 or positions.max() >= len(self):
             raise IndexError(f"rows must lie in 0..{len(self) - 1}, found {positions.min()}..{positions.max()}")

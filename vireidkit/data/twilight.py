@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,7 @@ THERMAL = regdb.Expected(
 )
 TRACKLET_IDENTITIES = {"train": 32, "validation": 8, "test": 40}
 TRACKLET_CAMERAS, FRAMES = (1, 3, 4, 6), 8
+KINDS = ("image2image", "image2video", "video2video")  # who asks and who answers in the protocols of tracklets
 TRACKLETS = tuple(
     CameraCount(split, camera, number, number * FRAMES) for split, number in TRACKLET_IDENTITIES.items() for camera in TRACKLET_CAMERAS
 )
@@ -105,11 +107,12 @@ def read_twilight_tracklets(root: Path | None, *, split: int = 1, allow_partial:
     """Read Twilight's tracklets: 80 rendered identities (32 / 8 / 40), one tracklet of 8 frames in each of four cameras.
 
     It is found like ``read_twilight``. Cameras 1 and 4 are visible, 3 and 6 near-infrared; ``tracklet`` is unique in the data set.
+    Besides the protocols of single images it has those in which images or tracklets ask and answer.
 
     Raises:
         DatasetError: it is at none of these places, or see ``read_manifest_tree``.
     """
-    return read_manifest_tree(
+    dataset = read_manifest_tree(
         _part(root, "tracklets"),
         name="twilight-tracklets",
         title="Twilight tracklets",
@@ -119,6 +122,7 @@ def read_twilight_tracklets(root: Path | None, *, split: int = 1, allow_partial:
         remedy=REMEDY,
         allow_partial=allow_partial,
     )
+    return replace(dataset, protocols=(*dataset.protocols, *(f"{kind}-{bands}" for kind in KINDS for bands in dataset.protocols)))
 
 
 def find_twilight(root: Path | None = None) -> Path:

@@ -1,6 +1,6 @@
 """Evaluation: features, protocols, ranking metrics, scores."""
 
-from vireidkit.evaluation import bands, crossvideo, llcm, market, regdb, sysu, video  # register their protocols
+from vireidkit.evaluation import bands, crossvideo, llcm, market, regdb, sysu, tracklet_bands, video  # register their protocols
 from vireidkit.evaluation.distances import trial_distance
 from vireidkit.evaluation.features import Features, extract_features, modality_codes, random_features, raw_pixel_features
 from vireidkit.evaluation.metrics import RankMetrics, rank_metrics
@@ -35,6 +35,7 @@ __all__ = [
     "register_protocol",
     "score_trial",
     "sysu",
+    "tracklet_bands",
     "trial_distance",
     "video",
     "write_scores",

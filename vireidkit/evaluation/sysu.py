@@ -117,7 +117,6 @@ def _permutation_file(path: str | os.PathLike[str] | None, dataset: TestedDatase
 def _read_permutations(path: Path) -> Any:
     """The nested cells of the permutation file: ``[camera - 1][0][identity - 1][0][trial]`` is one permutation."""
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
     if not path.is_file():
         raise DatasetError(
@@ -125,11 +124,13 @@ def _read_permutations(path: Path) -> Any:
             "evaluation/data_split; sampler='seed' needs no file"
         )
     try:
-        return loadmat(path)["rand_perm_cam"]
-    except KeyError as error:
-        raise DatasetError(f"permutation file lacks the variable rand_perm_cam: {path}") from error
-    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError) as error:
-        raise DatasetError(f"permutation file cannot be read: {path}: {str(error).splitlines()[0] if str(error) else error!r}") from error
+        variables = loadmat(path)
+    except Exception as error:  # on a damaged file the parser ends wherever it stumbles, even with an UnboundLocalError
+        cause = (str(error) or type(error).__name__).splitlines()[0]
+        raise DatasetError(f"permutation file cannot be read: {path}: {cause}") from error
+    if "rand_perm_cam" not in variables:
+        raise DatasetError(f"permutation file lacks the variable rand_perm_cam: {path}")
+    return variables["rand_perm_cam"]
 
 
 @register_protocol("sysu-all-single")

@@ -4,7 +4,7 @@ The truth is computed, mostly by the code that the exercise is about. To add one
 returns "" when it is right and otherwise a hint, decorate it with ``@exercise(name, ...)``, and import its file here.
 """
 
-from vireidkit.exercises import looking, metrics, own_data, task, training  # register their exercises
+from vireidkit.exercises import looking, metrics, own_data, papers, papers_idkl, task, training  # register their exercises
 from vireidkit.exercises.registry import Exercise, check, exercise, find, given, hint, names, question
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "metrics",
     "names",
     "own_data",
+    "papers",
+    "papers_idkl",
     "question",
     "task",
     "training",

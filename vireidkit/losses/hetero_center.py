@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from vireidkit.losses.batch_hard import batch_hard_triplet
-from vireidkit.losses.inputs import checked_rows
+from vireidkit.losses.centers import class_centers
 
 
 def hetero_center_triplet(features: Tensor, labels: Tensor, modality: Tensor, margin: float | None = 0.3) -> Tensor:
@@ -25,11 +24,5 @@ def hetero_center_triplet(features: Tensor, labels: Tensor, modality: Tensor, ma
 
     Source: Liu, Tan, Zhou, IEEE TMM 2020, released code (grade: code).
     """
-    features = checked_rows(features, labels)
-    checked_rows(features, modality, name="modality")
-    groups, group_of_row, sizes = torch.unique(torch.stack([modality, labels]), dim=1, return_inverse=True, return_counts=True)
-    # A product with the membership matrix, because index_add has no fixed order of summation on a GPU.
-    members = (group_of_row == torch.arange(len(sizes), device=labels.device)[:, None]).to(features.dtype)  # (2P, N)
-    with torch.autocast(features.device.type, enabled=False):
-        centers = members @ features / sizes[:, None]  # (2P, D)
-    return batch_hard_triplet(centers, groups[1], margin)
+    centers, _, identities = class_centers(features, labels, modality)
+    return batch_hard_triplet(centers, identities, margin)

@@ -1,6 +1,6 @@
 """Methods: one paper a file, each a network with its objective and recipes. Importing this package registers them all."""
 
-from vireidkit.methods import agw, idkl, smmd  # register themselves
+from vireidkit.methods import agw, idkl, lightos, mdkt, mdpr, smmd  # register themselves
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.methods.registry import (
@@ -25,8 +25,11 @@ __all__ = [
     "default_profile",
     "get_recipe",
     "idkl",
+    "lightos",
     "list_methods",
     "list_recipes",
+    "mdkt",
+    "mdpr",
     "method_class",
     "register",
     "smmd",

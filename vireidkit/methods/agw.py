@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vireidkit.data.augmentation import CAJ
 from vireidkit.data.batch import Batch
 from vireidkit.errors import SettingError
 from vireidkit.losses import batch_hard_triplet, enhanced_squared_difference, weighted_regularized_triplet
 from vireidkit.methods.agw_recipes import AGW_RECIPES
-from vireidkit.methods.base import Method
+from vireidkit.methods.pretrained import FromPretrained
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.methods.registry import register
-from vireidkit.nn import (
-    AveragePool,
-    BNNeck,
-    GeM,
-    IdentityClassifier,
-    LoadReport,
-    TwoStream,
-    build_trunk,
-    load_pretrained,
-    origin_of,
-    start_hash,
-)
-
-logger = logging.getLogger(__name__)
-
-PRETRAINED = "pretrained"
+from vireidkit.nn import AveragePool, BNNeck, GeM, IdentityClassifier, TwoStream, build_trunk
 
 
 @dataclass(frozen=True)
@@ -77,7 +60,7 @@ class AGWSettings:
 
 
 @register
-class AGW(Method):
+class AGW(FromPretrained):
     """Two-stream trunk, pooling, batch-norm neck and classifier; identity loss plus a triplet loss, weights 1:1.
 
         images -> two_stream -> pool -> f (B, D) -> gather -> triplet(f)
@@ -151,39 +134,17 @@ class AGW(Method):
         groups = (("trunk", self.two_stream.parameters(), self.settings.trunk_lr_factor), ("head", head, 1.0))
         return [{"params": [p for p in part if p.requires_grad], "name": name, "lr_factor": factor} for name, part, factor in groups]
 
+    @property
+    def trunks(self) -> nn.Module:
+        """Both streams."""
+        return self.two_stream
+
     def stages(self, recipe: Recipe) -> Iterator[Stage]:
         """One stage. CAJ brings its operators and a second visible view; padding and probabilities stay the recipe's."""
         if self.settings.augmentation == "caj":
             augmentation = replace(recipe.augmentation, visible=CAJ.visible, infrared=CAJ.infrared)
             recipe = replace(recipe, views=len(CAJ.visible), augmentation=augmentation)
-        yield Stage(name="train", recipe=recipe, start=PRETRAINED if self.settings.pretrained else "previous")
-
-    def on_stage_start(self, stage: Stage) -> None:
-        """Load the trunk's start weights where the settings ask for them: once, before the first step, never to evaluate a run."""
-        if stage.start == PRETRAINED:
-            logger.info("%s", self.load_pretrained())
-
-    @classmethod
-    def start_weights(cls, settings: AGWSettings) -> str | None:
-        """The hash of the file that the trunk starts from."""
-        return start_hash(settings.trunk, settings.width, settings.pretrained) if settings.pretrained else None
-
-    def load_pretrained(self, source: str | Path | None = None) -> LoadReport:
-        """Load start weights into every stage of both streams and mark the network's origin; non-local blocks stay fresh.
-
-        Args:
-            source: "imagenet", "twilight" or the path of a file; None is what ``settings.pretrained`` says.
-
-        Raises:
-            SettingError: neither says where the weights are, or no ImageNet file is known for this trunk.
-            CheckpointError: the file cannot be had, is damaged or does not fit.
-        """
-        source = source or self.settings.pretrained
-        if source is None:
-            raise SettingError('loading start weights needs "imagenet", "twilight" or the path of a file; found None')
-        report = load_pretrained(self.two_stream, self.settings.trunk, self.settings.width, source)
-        self.origin = origin_of(source)
-        return report
+        yield from super().stages(recipe)
 
 
 def triplet_of(settings: AGWSettings) -> Callable[[Tensor, Tensor], Tensor]:

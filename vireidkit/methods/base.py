@@ -63,7 +63,10 @@ class Method(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define weights(progress)")
 
     def embed(self, images: Tensor, modality: Tensor) -> Tensor:
-        """Descriptors (B, D) of normalised images (B, 3, H, W) with modality codes (B,)."""
+        """Descriptors (B, D) of normalised images (B, 3, H, W) with modality codes (B,).
+
+        ``vireidkit export`` hands over one code for all rows instead, which ``TwoStream`` takes as well: pass it on as it is.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define embed(images, modality)")
 
     @property

@@ -128,7 +128,24 @@ def with_overrides(method: str, recipe: Recipe, overrides: Mapping[str, Any]) ->
     settings = {**recipe.settings, **{key: value for key, value in overrides.items() if key in own}}
     settings = parse_settings(cls.Settings, settings)
     changed = parse_settings(Recipe, {key: value for key, value in overrides.items() if key not in own})
+    if "stages" in changed:
+        changed["stages"] = _changed_stages(recipe, changed["stages"])
     return dataclasses.replace(recipe, **changed, settings=settings), settings
+
+
+def _changed_stages(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A recipe's ``stages`` with some fields of some stages changed.
+
+    Raises:
+        SettingError: a stage with something else than fields, an unknown field, or a value that it does not take.
+    """
+    stages = {name: dict(own) for name, own in recipe.stages.items()}
+    for name, own in changes.items():
+        if not isinstance(own, Mapping):
+            raise SettingError(f"stages takes fields of the recipe for every stage, as in {{{name!r}: {{'epochs': 1}}}}; found {own!r}")
+        stages[name] = {**stages.get(name, {}), **parse_settings(Recipe, own)}
+        dataclasses.replace(recipe, stages=stages).for_stage(name)
+    return stages
 
 
 def parse_settings(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +166,11 @@ def parse_settings(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parse(key: str, value: Any, hint: Any) -> Any:
     """One value as the type ``hint``; text is read as JSON where the type is not text."""
+    if typing.get_origin(hint) is Mapping:
+        value = _from_text(value) if isinstance(value, str) else value
+        if isinstance(value, Mapping):
+            return dict(value)
+        raise SettingError(f"setting {key!r} takes names with their values; found {value!r}")
     choices = [option for option in (typing.get_args(hint) or (hint,))] if typing.get_origin(hint) is not tuple else [hint]
     if typing.get_origin(hint) is typing.Literal:
         if value not in choices:

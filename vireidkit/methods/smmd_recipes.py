@@ -66,7 +66,8 @@ COMPARE = replace(
     TWILIGHT_COMPARE,
     source="ours: AGW's compare recipe and the reconstructed terms; the weight of self-mimic chosen on validation identities, the ramp "
     "shortened with the schedule",
-    expects="not measured",
+    expects="infrared to visible, mean of three seeds: Rank-1 31.0, mAP 33.6; without the added terms, which is AGW, 28.6 / 31.2; "
+    "with self_mimic_weight=0 32.3 / 33.6, with mutual_weight=0 27.9 / 31.1 (data/results/smmd_ablation.csv)",
     settings={**TWILIGHT_COMPARE.settings, **TUNED},
 )
 

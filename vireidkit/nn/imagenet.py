@@ -23,6 +23,7 @@ from vireidkit.nn.trunk import Trunk
 IMAGENET_ADDRESSES = {
     18: "https://download.pytorch.org/models/resnet18-f37072fd.pth",
     50: "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    101: "https://download.pytorch.org/models/resnet101-63fe2227.pth",
 }
 DOWNLOAD = "download"
 WRAPPER = "module."
@@ -36,7 +37,7 @@ class LoadReport:
     Attributes:
         source: the file; sha256: of its bytes.
         missing: names in the network's trunks that the file lacks: inserted blocks, which keep their initial values.
-        unexpected: names in the file that no trunk has, such as ``fc.weight``.
+        unexpected: names in the file that no trunk has, such as ``fc.weight``, or norms where the trunk has others.
     """
 
     source: Path
@@ -54,7 +55,7 @@ def load_imagenet(network: nn.Module, depth: int, source: str | Path = DOWNLOAD)
 
     Args:
         network: anything that holds trunks or parts of them, of width 1.
-        depth: the trunks' depth, 18 or 50.
+        depth: the trunks' depth, 18, 50 or 101.
         source: "download" (kept in torch's hub folder and not fetched twice), or a file with torchvision's names.
 
     Raises:
@@ -162,7 +163,8 @@ def load_trunks(network: nn.Module, state: Mapping[str, Tensor], *, what: str) -
         missing += [".".join(filter(None, (place, key))) for key in _check_fit(trunk, state, what)]
         unexpected -= trunk.state_dict().keys()
     roots = {key.partition(".")[0] for trunk in trunks.values() for key in trunk.state_dict()}
-    if foreign := sorted(key for key in unexpected if key.partition(".")[0] in roots):
+    replaced = tuple(start for trunk in trunks.values() for start in trunk.replaced)
+    if foreign := sorted(key for key in unexpected if key.partition(".")[0] in roots and not key.startswith(replaced)):
         raise CheckpointError(f"{what} belongs to another network: it has {_some(foreign)}, which the trunk has not")
     for trunk in trunks.values():
         trunk.load_state_dict({key: state[key] for key in trunk.state_dict() if key in state}, strict=False)

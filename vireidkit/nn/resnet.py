@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from vireidkit.errors import SettingError
+from vireidkit.nn.ibn import IBN
 from vireidkit.nn.non_local import NonLocal
 from vireidkit.nn.trunk import Trunk
 
 STEM_CHANNELS = 64
 STAGES = ("layer1", "layer2", "layer3", "layer4")
+IBN_STAGES = STAGES[:3]  # the last one keeps its batch norms
 Placement = Mapping[str, tuple[int, ...]]  # stage name -> zero-based blocks that a non-local block follows
 
 
@@ -90,31 +92,38 @@ class Architecture:
     non_local: Placement
 
 
-# The placement for ResNet-50 is the released code's; the one for ResNet-18 (after the last block) is ours.
+# The placement for ResNet-50 is the released code's; those for ResNet-18 and ResNet-101 (its last blocks) are ours.
 ARCHITECTURES = {
     18: Architecture(BasicBlock, (2, 2, 2, 2), {"layer2": (1,), "layer3": (1,)}),
     50: Architecture(Bottleneck, (3, 4, 6, 3), {"layer2": (2, 3), "layer3": (3, 4, 5)}),
+    101: Architecture(Bottleneck, (3, 4, 23, 3), {"layer2": (2, 3), "layer3": (20, 21, 22)}),
 }
 
 
 class ResNet(Trunk):
     """ResNet of stages "stem" (with its max-pool), "layer1" .. "layer4", from images (B, 3, H, W) to a map (B, D, h, w).
 
-    D is 2048 for ResNet-50 and 512 for ResNet-18, times ``width``. With ``last_stride`` 1, as re-identification has it,
+    D is 2048 for ResNet-50 and ResNet-101 and 512 for ResNet-18, times ``width``. With ``last_stride`` 1, as re-identification has it,
     h = H/16 and w = W/16.
 
     Args:
-        depth: 18 or 50.
+        depth: 18, 50 or 101.
         width: factor on every number of channels; torchvision's files fit 1.0 only.
         last_stride: stride of layer4, 1 or 2.
         non_local: False for none, True for AGW's places, or stage name -> zero-based blocks that one follows.
         non_local_width: inner channels of the non-local blocks.
+        ibn: the first norm of every block of layer1 to layer3 is an ``IBN``. Weights published for the plain network load all but these
+            norms, which keep their initial values.
+        ceil_pool: the max-pool of the stem without padding and with its last window reaching over the edge, as FastReID has it: the
+            same size for even maps, each window one pixel further.
+        last_relu: False makes the ReLU of layer4's last block the identity. That one module stands behind every batch norm of the
+            block, so the block is linear but for its batch norms, and features can be negative (VKD, released code; grade: code).
 
     Raises:
         SettingError: a depth, width, stride or placement that does not exist.
     """
 
-    added = ("non_local",)
+    added = ("non_local", "IN", "BN")
 
     def __init__(
         self,
@@ -124,6 +133,9 @@ class ResNet(Trunk):
         last_stride: int = 1,
         non_local: bool | Placement = False,
         non_local_width: int = 1,
+        ibn: bool = False,
+        ceil_pool: bool = False,
+        last_relu: bool = True,
     ) -> None:
         super().__init__()
         self.depth = depth
@@ -132,7 +144,7 @@ class ResNet(Trunk):
         self.conv1 = convolution(3, stem, 7, stride=2)
         self.bn1 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=0 if ceil_pool else 1, ceil_mode=ceil_pool)
         self.add_stage("stem", ("conv1", "bn1", "relu", "maxpool"), stem)
         strides = (1, 2, 2, last_stride)
         channels = stem
@@ -141,7 +153,18 @@ class ResNet(Trunk):
             channels = stem * 2**index * design.block.expansion
             self.add_module(name, layer)
             self.add_stage(name, (name,), channels)
+        if ibn:
+            self._exchange_norms()
+        if not last_relu:
+            self.layer4[-1].relu = nn.Identity()
         self._insert_non_local(design.non_local if non_local is True else (non_local or {}), non_local_width)
+
+    def _exchange_norms(self) -> None:
+        """Make the first norm of every block of the stages that have it an IBN."""
+        for name in IBN_STAGES:
+            for index, block in enumerate(getattr(self, name)):
+                block.bn1 = IBN(block.bn1.num_features)
+                self.replaced += (f"{name}.{index}.bn1.",)
 
     def _insert_non_local(self, placement: Placement, width: int) -> None:
         """Hang a non-local block behind each named block."""

@@ -14,7 +14,8 @@ class Trunk(nn.Module):
     Attributes:
         members: stage name -> names of the children that run in it, in order.
         stage_channels: stage name -> channels of the map that the stage returns.
-        added: parts of a state-dict key that mark what published weights never hold, such as inserted attention blocks.
+        added: parts of a state-dict key that mark what published weights need not hold, such as inserted attention blocks.
+        replaced: beginnings of the keys of published weights whose place something added has taken; they are left out.
     """
 
     added: ClassVar[tuple[str, ...]] = ()
@@ -23,6 +24,7 @@ class Trunk(nn.Module):
         super().__init__()
         self.members: dict[str, tuple[str, ...]] = {}
         self.stage_channels: dict[str, int] = {}
+        self.replaced: tuple[str, ...] = ()
 
     def add_stage(self, name: str, children: Iterable[str], channels: int) -> None:
         """Append the stage ``name``, made of children of this module, that returns ``channels`` channels."""

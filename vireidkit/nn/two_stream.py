@@ -47,8 +47,11 @@ class TwoStream(nn.Module):
         self.infrared = copy.deepcopy(self.visible)
         self.shared = trunk.keep(names[split:])
 
-    def forward(self, images: Tensor, modality: Tensor) -> Tensor:
+    def forward(self, images: Tensor, modality: Tensor | int) -> Tensor:
         """Images (B, 3, H, W) with modality codes (B,) to a map (B, D, h, w) in the order of the input rows.
+
+        One code instead of a tensor says that all rows are of that modality. Then no value of a tensor decides what is run,
+        which exporting needs.
 
         Rows may come in any order; visible first, then infrared, costs no copy. A batch may hold one modality only, and then
         the stages of the other are not touched.
@@ -56,6 +59,8 @@ class TwoStream(nn.Module):
         Raises:
             ValueError: no rows, codes that are not (B,) or neither 0 nor 1.
         """
+        if isinstance(modality, int):
+            return self.shared(self._own(modality)(images))
         rows = _Rows(images, modality)
         halves = [own(half) for own, half in self._pair(rows.divide(images))] if self.split else []
         return self.shared(rows.join(halves) if self.split else images)
@@ -72,6 +77,12 @@ class TwoStream(nn.Module):
         for name, stage in self.shared.stages().items():
             x = maps[name] = stage(x)
         return maps
+
+    def _own(self, modality: int) -> Trunk:
+        """The own stages of one modality."""
+        if modality not in (VISIBLE, INFRARED):
+            raise ValueError(f"expected modality code {VISIBLE} or {INFRARED}; found {modality}")
+        return self.infrared if modality == INFRARED else self.visible
 
     def _pair(self, halves: tuple[Tensor, Tensor]) -> list[tuple[Trunk, Tensor]]:
         """The modalities' own stages with their rows, without a modality that has none."""

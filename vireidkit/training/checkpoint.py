@@ -58,6 +58,11 @@ def mark_best(folder: Path, name: str) -> None:
     write_text(folder / "best", name + "\n")
 
 
+def unmark_best(folder: Path) -> None:
+    """No checkpoint of ``folder`` is the best one; what was goes when the next is written."""
+    (folder / "best").unlink(missing_ok=True)
+
+
 def mark_kept(folder: Path, name: str) -> None:
     """Add the checkpoint ``name`` to those that stay when later ones are written."""
     write_text(folder / "kept", "".join(f"{one}\n" for one in dict.fromkeys([*kept_checkpoints(folder), name])))

@@ -20,11 +20,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from vireidkit.data import Batch, Dataset, IdentitySampler, ImageStore, PairSampler, augment
+from vireidkit.data import Batch, Dataset, IdentitySampler, ImageStore, PairSampler, SetSampler, augment, pool_of
+from vireidkit.errors import SettingError
 from vireidkit.methods.base import Method
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.randomness import scoped_randomness
-from vireidkit.training.checkpoint import find_checkpoint, load_optimizer, load_weights, mark_best, mark_kept, save_checkpoint
+from vireidkit.training.checkpoint import find_checkpoint, load_optimizer, load_weights, mark_best, mark_kept, save_checkpoint, unmark_best
 from vireidkit.training.distributed import RowGather, shard_positions, synchronise_batch_norm
 from vireidkit.training.guards import CollapseGuard, check_finite
 from vireidkit.training.history import History
@@ -124,11 +125,12 @@ class Trainer:
         recipe, at = stage.recipe, self.counters
         fresh = at.epoch == 0 and at.step_in_epoch == 0
         if fresh:
-            self.method.on_stage_start(stage)
+            self._begin(stage)
         for name, parameter in self.method.named_parameters():
             parameter.requires_grad_(self._learns[name] and (stage.trainable is None or name.startswith(stage.trainable)))
         store = self.store_for(recipe)
         sampler = sampler_of(recipe, store, self.dataset.labels(recipe.train_on), self.seed)
+        self.pool = pool_of(sampler, recipe.augmentation.needs_donors, self.seed)
         optimizer = build_optimizer(self.method.parameter_groups(), recipe)
         module, optimizer = self.fabric.setup(self.method, optimizer)
         if state is not None and not fresh:
@@ -138,11 +140,17 @@ class Trainer:
         at.stage, at.epoch, at.step_in_epoch = at.stage + 1, 0, 0
         self._save(optimizer)
 
+    def _begin(self, stage: Stage) -> None:
+        """What a stage's first step needs. Another stage may train another network, so no checkpoint is the best one yet."""
+        if self.counters.stage and self.fabric.is_global_zero:
+            unmark_best(self.out / "checkpoint")
+        self.counters.best_score = -1.0
+        self.method.on_stage_start(stage)
+
     def _run_epoch(self, stage: Stage, epoch: int, module: Any, optimizer: Any, store: ImageStore, sampler: IdentitySampler) -> None:
         """One epoch from wherever the counters stand, then validation and a checkpoint."""
         at, recipe, steps = self.counters, stage.recipe, len(sampler)
         at.epoch = epoch
-        rate = set_learning_rate(optimizer, recipe, epoch)
         if at.step_in_epoch == 0:
             self.method.on_epoch_start(self._progress(recipe, steps))
         last = epoch + 1 == recipe.epochs
@@ -157,18 +165,17 @@ class Trainer:
         )
         with bar:
             while at.step_in_epoch < steps:
-                row = self._train_step(stage, module, optimizer, store, sampler, rate)
+                row = self._train_step(stage, module, optimizer, store, sampler)
                 shown = {name.removeprefix("term."): f"{value:.3f}" for name, value in row.items() if name.startswith("term.")}
                 bar.set_postfix({**shown, "images/s": f"{row['images_per_second']:.0f}"}, refresh=False)
                 bar.update()
                 self._leave_if_stopped(optimizer)
         self._end_epoch(recipe, steps, store, optimizer)
 
-    def _train_step(
-        self, stage: Stage, module: Any, optimizer: Any, store: ImageStore, sampler: IdentitySampler, rate: float
-    ) -> dict[str, Any]:
+    def _train_step(self, stage: Stage, module: Any, optimizer: Any, store: ImageStore, sampler: IdentitySampler) -> dict[str, Any]:
         """Draw, augment, forward, backward, update; return the history row."""
         began, at = time.perf_counter(), self.counters
+        rate = set_learning_rate(optimizer, stage.recipe, at.epoch, at.step_in_epoch, len(sampler))
         progress = self._progress(stage.recipe, len(sampler))
         weights = self.method.weights(progress)
         active = tuple(name for name, weight in weights.items() if weight != 0)
@@ -192,7 +199,7 @@ class Trainer:
             tqdm.write(f"warning: {warning}")
         row = {"stage": stage.name, "epoch": at.epoch, "step": at.step, "lr": rate, "total": float(total.detach())}
         row |= {f"term.{k}": v for k, v in values.items()} | {f"weight.{k}": weights[k] for k in active}
-        row["images_per_second"] = round(len(plan) / (time.perf_counter() - began), 1)
+        row["images_per_second"] = round(plan.rows.numel() / (time.perf_counter() - began), 1)
         self.history.append(row)
         at.step_in_epoch, at.step = at.step_in_epoch + 1, at.step + 1
         return row
@@ -206,9 +213,12 @@ class Trainer:
             positions, total = shards[self.fabric.global_rank], len(plan)
             share = plan.select(positions)
         images = store.images(share.rows).to(self.fabric.device)
-        images = augment(images, share, recipe.augmentation, seed=self.seed, step=self.counters.step, positions=positions, total=total)
+        step = self.counters.step
+        donors = None if self.pool is None else self.pool.donors(store, step, positions)
+        images = augment(images, share, recipe.augmentation, seed=self.seed, step=step, positions=positions, total=total, donors=donors)
         # Channels last: a quarter faster for narrow trunks on a CPU, and what mixed precision wants on a GPU.
-        return share.to(self.fabric.device).with_images(images.contiguous(memory_format=torch.channels_last))
+        frames = images.flatten(0, -4).contiguous(memory_format=torch.channels_last)
+        return share.to(self.fabric.device).with_images(frames.unflatten(0, images.shape[:-3]))
 
     def _end_epoch(self, recipe: Recipe, steps: int, store: ImageStore, optimizer: Any) -> None:
         """Hooks, validation, best checkpoint, history."""
@@ -275,8 +285,14 @@ class Trainer:
 
 
 def sampler_of(recipe: Recipe, store: ImageStore, labels: dict[int, int], seed: int) -> IdentitySampler:
-    """The sampler that a recipe asks for, over the images of ``store``."""
-    kind = {"identities": IdentitySampler, "pairs": PairSampler}[recipe.sampler]
+    """The sampler that a recipe asks for, over the images of ``store``.
+
+    Raises:
+        SettingError: the images do not allow such batches, or several frames are asked of a sampler of single images.
+    """
+    kind = {"identities": IdentitySampler, "pairs": PairSampler, "sets": SetSampler}[recipe.sampler]
+    if recipe.sampler != "sets" and recipe.frames != 1:
+        raise SettingError(f"sampler={recipe.sampler} draws single images, found frames={recipe.frames}; use sampler=sets")
     return kind(
         store.table,
         labels,
@@ -286,6 +302,7 @@ def sampler_of(recipe: Recipe, store: ImageStore, labels: dict[int, int], seed: 
         replacement=recipe.replacement,
         seed=seed,
         steps_per_epoch=recipe.steps_per_epoch,
+        **({"frames": recipe.frames, "source": recipe.sets} if recipe.sampler == "sets" else {}),
     )
 
 

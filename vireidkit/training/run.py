@@ -7,7 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from vireidkit.data.augmentation import Augmentation
 from vireidkit.errors import CheckpointError, KitError, SettingError
 from vireidkit.files import read_json, write_json, write_text
 from vireidkit.methods.base import Method
@@ -101,6 +102,11 @@ class Run:
         height, width = self.info["recipe"]["image_size"]
         return height, width
 
+    @property
+    def resample(self) -> str:
+        """The filter by which pictures were brought to that size; runs that do not say were made with the kit's usual one."""
+        return self.info["recipe"].get("resample", "lanczos")
+
     def update(self, **values: Any) -> None:
         """Write values into ``run.json``."""
         info = {**self.info, **values}
@@ -156,7 +162,7 @@ def run_record(recipe: Recipe, **values: Any) -> dict[str, Any]:
         "format": 1,
         **values,
         # What a recipe says of itself may be reworded; what it does makes the run.
-        "recipe": {key: value for key, value in _as_json(asdict(recipe)).items() if key not in ("source", "expects", "takes")},
+        "recipe": _essential({key: value for key, value in asdict(recipe).items() if key not in ("source", "expects", "takes")}),
         "status": "running",
         "versions": versions(),
         "commit": commit(),
@@ -198,6 +204,17 @@ def peak_memory_mb(device: torch.device) -> dict[str, float]:
     return found
 
 
+def _essential(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recorded recipe as JSON, without what came later than the first records and stands at its default: old runs are still the same."""
+    recipe = _as_json(recipe)
+    for kind, values in ((Recipe, recipe), (Augmentation, recipe["augmentation"])):
+        for field in fields(kind):
+            default = field.default_factory() if field.default is MISSING and field.default_factory is not MISSING else field.default
+            if field.metadata.get("later") and values.get(field.name) == default:
+                del values[field.name]
+    return recipe
+
+
 def _as_json(value: Any) -> Any:
     """The value as JSON gives it back (tuples become lists)."""
     return json.loads(json.dumps(value))
@@ -208,6 +225,8 @@ def _check_same(run: Run, info: dict[str, Any]) -> None:
     info = _as_json(info)
     for key in IDENTITY:
         expected, found = info[key], run.info.get(key)
+        if key == "recipe" and isinstance(found, dict) and isinstance(found.get("augmentation"), dict):
+            found = _essential(found)
         if expected == found:
             continue
         if isinstance(expected, dict) and isinstance(found, dict):

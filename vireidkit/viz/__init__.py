@@ -3,6 +3,7 @@
 import importlib
 from typing import Any
 
+from vireidkit.viz.ablation import ablation_plot
 from vireidkit.viz.attribution import map_sheet, randomisation_plot, similarity_sheet
 from vireidkit.viz.batches import augmentation_changes, augmentation_sheet, batch_sheet
 from vireidkit.viz.counterfactual import counterfactual_sheet, picture_table
@@ -15,6 +16,7 @@ from vireidkit.viz.floor import floor_bars
 from vireidkit.viz.gap import gap_by_layer_plot, gap_plot
 from vireidkit.viz.gap_cameras import gap_camera_plot
 from vireidkit.viz.hubs import attractor_plot, hub_sheet
+from vireidkit.viz.idkl import distance_weights, idkl_sketch
 from vireidkit.viz.images import band_comparison, image_grid
 from vireidkit.viz.intervals import interval_dots, stacked_bars
 from vireidkit.viz.materials import dial_curves, lightness_links
@@ -25,7 +27,11 @@ from vireidkit.viz.projection import projection_panels, projection_scatter
 from vireidkit.viz.ranking import precision_figure, rank_sheet
 from vireidkit.viz.retrieval_static import retrieval_browser_static
 from vireidkit.viz.sensors import dye_strip, network_view
+from vireidkit.viz.smmd import prototype_circle, smmd_idea
+from vireidkit.viz.spread import spread_bars
 from vireidkit.viz.style import show, use
+from vireidkit.viz.terms import term_panels
+from vireidkit.viz.weighted import weighted_terms
 
 _WIDGETS = {
     "CounterfactualPlayer": "player",
@@ -41,6 +47,7 @@ __all__ = [
     "GapExplorer",
     "QueryBrowser",
     "RetrievalBrowser",
+    "ablation_plot",
     "attractor_plot",
     "augmentation_changes",
     "augmentation_sheet",
@@ -53,6 +60,7 @@ __all__ = [
     "counterfactual_sheet",
     "dial_curves",
     "distance_histograms",
+    "distance_weights",
     "dye_strip",
     "failure_bars",
     "filmstrip",
@@ -62,6 +70,7 @@ __all__ = [
     "gap_explorer_static",
     "gap_plot",
     "hub_sheet",
+    "idkl_sketch",
     "image_grid",
     "image_reader",
     "interval_dots",
@@ -74,6 +83,7 @@ __all__ = [
     "probe_bars",
     "projection_panels",
     "projection_scatter",
+    "prototype_circle",
     "query_browser_static",
     "randomisation_plot",
     "rank_sheet",
@@ -81,9 +91,13 @@ __all__ = [
     "seed_and_trial_spread",
     "show",
     "similarity_sheet",
+    "smmd_idea",
+    "spread_bars",
     "stacked_bars",
+    "term_panels",
     "training_curves",
     "use",
+    "weighted_terms",
 ]
 
 
