@@ -27,6 +27,9 @@ METHODS = {
     "agw with mirror images": {**SMALL, "augmentation": "caj"},
     "idkl": {**SMALL, "metric": "euclidean"},
     "lightos": {"width": 0.125, "split": 3},
+    "mdpr": SMALL,
+    "mdkt": SMALL,
+    "smmd": SMALL,
 }
 
 

@@ -54,7 +54,7 @@ pytestmark = pytest.mark.notebook
 def execute(name: str, out: Path, **parameters: object) -> NotebookRun:
     """Run a notebook at smoke with runs of its own; its error is the test's."""
     own = {"profile": "smoke", "runs": str(out / "runs"), **parameters}
-    run = run_notebook(NOTEBOOKS / f"{name}.ipynb", out, own, cell_timeout=240, timeout=400)
+    run = run_notebook(NOTEBOOKS / f"{name}.ipynb", out, own, cell_timeout=600, timeout=1200)
     assert run.succeeded, f"{name} failed in {run.error}"
     return run
 

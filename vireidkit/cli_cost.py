@@ -29,7 +29,10 @@ HEADINGS = {
 @cost_app.command("cost")
 def cost_command(
     method: Annotated[str | None, typer.Argument(help="A name that `vireidkit list` shows; default: a table of all.")] = None,
-    dataset: Annotated[str, typer.Option(help="Of the recipe whose settings and picture size count; no data are read.")] = "sysu-mm01",
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Of the recipe whose settings and picture size count; no data are read. Default: sysu-mm01 where there is one."),
+    ] = None,
     profile: Annotated[
         str | None, typer.Option(help="smoke, study, compare or paper; default: study for Twilight, paper otherwise.")
     ] = None,
@@ -42,13 +45,14 @@ def cost_command(
     out: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
 ) -> None:
     """Parameters in training and at test, multiply-adds, latency on this device and length of the descriptor."""
-    from vireidkit.cost import cost_table
+    from vireidkit.cost import DATASET, cost_table, usual_dataset
     from vireidkit.files import write_text
 
     if method is None and set_:
         raise SettingError("--set belongs to one method: vireidkit cost METHOD --set KEY=VALUE")
     overrides = pairs(set_ or [])
     chosen = None if method is None else [method]
+    dataset = dataset or (DATASET if method is None else usual_dataset(method))
     table = cost_table(chosen, dataset, profile, overrides=overrides, identities=identities, rounds=rounds, device=device)
     typer.echo(shown(table).to_string(index=False))
     if method is not None:

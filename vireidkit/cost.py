@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vireidkit.errors import SettingError
-from vireidkit.methods import Method, build_method, default_profile, get_recipe, list_methods, with_overrides
+from vireidkit.methods import Method, build_method, default_profile, get_recipe, list_methods, method_class, with_overrides
 from vireidkit.modality import INFRARED, VISIBLE
 from vireidkit.scoring import resolve_device
 
@@ -110,6 +110,13 @@ def cost_table(methods: Iterable[str] | None = None, dataset: str = DATASET, pro
     if not chosen:
         raise SettingError(f"no method has a recipe for data set {dataset!r} at profile {profile or default_profile(dataset)!r}")
     return pd.DataFrame([asdict(cost(name, dataset, profile, **options)) for name in chosen])
+
+
+def usual_dataset(method: str) -> str:
+    """SYSU-MM01, or for a method that has no recipe for it the first data set with a ``paper`` recipe (else with any)."""
+    pairs = method_class(method).recipes
+    known = [name for name, profile in pairs if profile == "paper"] or [name for name, _ in pairs]
+    return DATASET if DATASET in known or not known else known[0]
 
 
 def methods_with(dataset: str, profile: str | None) -> list[str]:

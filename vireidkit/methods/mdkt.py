@@ -235,7 +235,7 @@ class MDKT(Method):
 
     def network(self, name: str) -> SetNetwork:
         """ "teacher" or "student"."""
-        return {TEACHER: self.teacher, STUDENT: self.student}[name]
+        return self.teacher if name == TEACHER else self.student
 
     def embed(self, images: Tensor, modality: Tensor) -> Tensor:
         """Descriptors (B, D) of images (B, 3, H, W), or of sets (B, N, 3, H, W), by the network that the latest stage is for."""

@@ -35,20 +35,22 @@ class SetNetwork(nn.Module):
         self.neck = BNNeck(self.two_stream.channels, deviation=0.0)
         self.classifier = IdentityClassifier(self.two_stream.channels, num_identities)
 
-    def frames_of(self, images: Tensor, modality: Tensor) -> Tensor:
+    def frames_of(self, images: Tensor, modality: Tensor | int) -> Tensor:
         """Frames' features (B, N, D), float32 or float64, not normalised.
 
         Args:
-            images: (B, N, 3, H, W), or (B, 3, H, W) for sets of one frame. modality: codes (B,), the same for all frames of a set.
+            images: (B, N, 3, H, W), or (B, 3, H, W) for sets of one frame.
+            modality: codes (B,), the same for all frames of a set, or one code for all sets.
 
         Raises:
             ValueError: another number of dimensions, or no frame.
         """
-        if images.ndim not in (4, 5) or not images.shape[:-3].numel():
+        if images.ndim not in (4, 5) or any(length == 0 for length in images.shape[:-3]):
             raise ValueError(f"expected images (B, N, 3, H, W) or (B, 3, H, W); found {tuple(images.shape)}")
         sets = images if images.ndim == 5 else images[:, None]
         frames = sets.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (B N, 3, H, W)
-        maps = self.two_stream(frames, modality.repeat_interleave(sets.shape[1]))
+        codes = modality if isinstance(modality, int) else modality.repeat_interleave(sets.shape[1])  # one code for all, or (B N,)
+        maps = self.two_stream(frames, codes)
         return self.pool(maps).unflatten(0, sets.shape[:2])
 
     def necked(self, frames: Tensor) -> Tensor:

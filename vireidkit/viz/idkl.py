@@ -119,7 +119,7 @@ def distance_weights(distances: Any, same: Any, *, scales: tuple[float, ...] = (
     panels[0].legend(loc="lower left", fontsize=SMALL)
     last = shares[shares["scale"] == scales[-1]].set_index("sign")["same person"]
     chance = percent(same.mean())
-    told = f"Plus gives a person's own other pictures {percent(last[1])} of the weight, minus {percent(last[-1])}; evenly it were {chance}"
+    told = f"Plus gives a person's own other pictures {percent(last[1])} of the weight, minus {percent(last[-1])}; even would be {chance}"
     reading = "Mean over all rows. Dotted: the same weight for everybody."
     rows = "; ".join(f"{row['sign']:+d} times {row['scale']:g}: {percent(row['same person'], 1)}" for row in shares.to_dict("records"))
     return finish(fig, title or f"{told} (distances times {scales[-1]:g})", reading, f"Weight on the same person's pictures: {rows}.")
