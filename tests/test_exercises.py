@@ -65,7 +65,7 @@ RIGHT = {
     "06-prototype-update": [0.9788, "0.98", np.float64(0.9788), 0.86 / math.hypot(0.86, 0.18)],
     "06-stop-gradient": ["b", "B)", "the infrared logits only"],
     "06-three-seeds": [0.25, "1/4", "25 %", Fraction(1, 4)],
-    "07-confusion-targets": [[1, 0, 0, 0, 0, 1, 1, 1], np.array([1, 0, 0, 0, 0, 1, 1, 1]), torch.tensor([1, 0, 0, 0, 0, 1, 1, 1]), "1,0,0,0,0,1,1,1"],
+    "07-confusion-targets": [[1, 0, 0, 0, 0, 1, 1, 1], np.array([1, 0, 0, 0, 0, 1, 1, 1]), "1,0,0,0,0,1,1,1"],
     "07-mask": ["a", "A)", "the entropy hinge only"],
     "07-order": [lambda labels, modality: own_order(labels, modality), lambda labels, modality: np.array(own_order(labels, modality))],
     "07-symmetric-kl": [0.4159, "0.42", 0.3 * math.log(4), np.float32(0.4159), torch.tensor(0.4159)],

@@ -27,6 +27,7 @@ from vireidkit.methods import Progress, build_method, get_recipe, list_methods, 
 from vireidkit.methods.idkl_settings import IDKL_PRESETS
 from vireidkit.methods.registry import parse_settings
 from vireidkit.nn import BNNeck, ClampedGeM, ModalityDiscriminator, Purifier
+from vireidkit.sweep import read_grid
 from vireidkit.training import TrainingStopped, find_checkpoint, learning_rate
 
 SMALL = {"trunk": "resnet18", "width": 0.125, "discriminator_width": 6}
@@ -671,3 +672,14 @@ def test_the_compare_recipe_quotes_the_ledger():
     assert re.findall(r"\d\d\.\d", expects) == [f"{100 * value.mean:.1f}" for scores in found for value in scores]
     assert "data/results/idkl_ablation.csv" in expects
     assert get_recipe("idkl", "twilight-thermal", "compare").expects == "not measured"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("idkl_ablation", 21), ("idkl_transfer", 6)])
+def test_the_committed_sweeps_are_whole_and_their_settings_are_what_they_say(name, expected):
+    folder = ledger.default_folder()
+    title, cells = read_grid(folder / f"{name}.yaml")
+    assert title == name and len(cells) == expected and {cell.seed for cell in cells} == {0, 1, 2}
+    rows = ledger.Ledger.read(folder)
+    for cell in cells:
+        assert rows.has(method=cell.method, dataset=cell.dataset, profile=cell.profile, settings=cell.settings, seed=cell.seed)
+        with_overrides("idkl", get_recipe("idkl", cell.dataset, cell.profile), cell.settings)
