@@ -66,6 +66,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "map_sheet": lambda: viz.map_sheet([0, 4, 9], {"Grad-CAM": np.full((3, 4, 2), 0.6), "own mask": np.eye(3, 4)[:, :, None]}, image_of),
     "randomisation_plot": lambda: viz.randomisation_plot({"similarity": check(), "Grad-CAM": check()}),
     "filmstrip": lambda: viz.filmstrip(frames(), small_table()),
+    "filmstrip in two lines": lambda: viz.filmstrip(
+        {f"{name} {turn}": one for turn in (1, 2) for name, one in frames().items()}, small_table()
+    ),
     "filmstrip by camera": lambda: viz.filmstrip(frames(), small_table(), by="camera", no_gap=0.5),
     "failure_bars": lambda: viz.failure_bars(groups()),
     "hub_sheet": lambda: viz.hub_sheet(hubness(small_features(noise=0.8), small_trial(), k=3), image_of),

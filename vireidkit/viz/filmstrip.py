@@ -63,8 +63,9 @@ def _drawn(frames: Mapping[str, Projection], table: pd.DataFrame, by: str, bands
     """The frames in lines of four at most, as long as each other, below a strip for the legend."""
     lines = -(-len(frames) // COLUMNS)
     columns = -(-len(frames) // lines)
-    fig = new_figure(1.35 + lines * (8.6 / columns + 0.6) + 0.2 * (lines - 1))
-    fig.get_layout_engine().set(hspace=0.1)  # between the numbers of one line and the names of the next
+    fig = new_figure(1.35 + lines * (8.6 / columns + 0.6) + 0.45 * (lines - 1))
+    if lines > 1:
+        fig.get_layout_engine().set(hspace=0.1)  # between the numbers of one line and the names of the next
     grid = fig.add_gridspec(lines + 1, columns, height_ratios=(0.08, *[1.0] * lines))
     for number, (name, found) in enumerate(frames.items()):
         axes = fig.add_subplot(grid[1 + number // columns, number % columns])
