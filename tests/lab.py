@@ -27,8 +27,8 @@ SETTINGS = {
     "docmanager-extension/plugin": {"autosave": False},
     "notebook-extension/tracker": {"autoStartDefaultKernel": True, "windowingMode": "none"},
 }
-START = 240  # seconds; a busy machine needs a minute, an idle one three seconds
-PATIENCE = 120_000  # milliseconds, for everything but the run of a whole notebook
+START = 60  # seconds
+PATIENCE = 40_000  # milliseconds, for everything but the run of a whole notebook
 PROMPT = ".jp-CodeCell .jp-InputPrompt"
 STARTED = f"Array.from(document.querySelectorAll('{PROMPT}')).some(prompt => /[0-9*]/.test(prompt.textContent))"
 IDLE = "/[|] Idle/.test(document.body.innerText)"

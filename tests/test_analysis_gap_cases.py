@@ -255,7 +255,7 @@ def test_tables_are_checked() -> None:
 
 
 def test_intervals_hold_the_truth_in_a_short_simulation() -> None:
-    world, draws = SETTINGS["gap"], 40
+    world, draws = SETTINGS["gap"], 60
     table = pd.read_csv(COVERAGE)
     truth = table[table["setting"] == "gap"].set_index("measure")["truth"]
     for measure, formula in (
@@ -272,8 +272,8 @@ def test_intervals_hold_the_truth_in_a_short_simulation() -> None:
             held += [low <= truth[measure.name] <= high for measure, (low, high) in zip(family.measures, ends, strict=True)]
         inside.append(held)
     coverage = pd.Series(np.mean(inside, axis=0), MEASURES)
-    # With 40 draws, 92 % would come out below 78 % once in 300 times.
-    assert (coverage >= 0.78).all(), coverage.to_string()
+    # With 60 draws, 92 % would come out below 80 % once in 500 times.
+    assert (coverage >= 0.80).all(), coverage.to_string()
     assert coverage.mean() == pytest.approx(0.945, abs=0.04)
 
 

@@ -80,11 +80,11 @@ def test_the_whole_way_in_jupyterlab(browser: Any, tmp_path: Path) -> None:
             selected = _hover_and_lasso(page, tmp_path)
             page.locator(".vk-explorer").get_by_label("Method", exact=True).select_option("beta")
             run_cell(page, 1)
-            page.get_by_text(f"selected {selected} images of 5 people, beta").wait_for()
+            page.get_by_text(f"selected {selected} images of 5 people, beta").wait_for(timeout=20_000)
             _two_queries(page, tmp_path, "beta", "alpha")
             run_cell(page, 3)
             shown = int(re.search(r"Query (\d+)", page.locator(".vk-query h3").inner_text())[1])
-            page.get_by_text(f"query {shown}, beta and alpha").wait_for()
+            page.get_by_text(f"query {shown}, beta and alpha").wait_for(timeout=20_000)
         finally:
             keep_screenshot(page, tmp_path, "lab-end")
             page.close()
@@ -162,7 +162,7 @@ def shown_in_lab(browser: Any, folder: Path, cells: list[str] | Path, selector: 
         page = browser.new_page(viewport={"width": 1400, "height": 1100})
         page.on("request", lambda request: asked.append(request.url))
         try:
-            show_widget(page, lab, selector, patience=900_000)
+            show_widget(page, lab, selector, patience=300_000)
             yield page
             assert not page.locator('[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
         finally:

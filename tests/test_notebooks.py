@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from trees import make_manifest, make_regdb_tree, make_tree
 
+from vireidkit.experiment import load_or_train
 from vireidkit.pages import write_page
 from vireidkit.reproduce import NotebookRun, outputs_with, read_notebook, run_notebook
 
@@ -54,7 +55,7 @@ pytestmark = pytest.mark.notebook
 def execute(name: str, out: Path, **parameters: object) -> NotebookRun:
     """Run a notebook at smoke with runs of its own; its error is the test's."""
     own = {"profile": "smoke", "runs": str(out / "runs"), **parameters}
-    run = run_notebook(NOTEBOOKS / f"{name}.ipynb", out, own, cell_timeout=600, timeout=1200)
+    run = run_notebook(NOTEBOOKS / f"{name}.ipynb", out, own, cell_timeout=240, timeout=400)
     assert run.succeeded, f"{name} failed in {run.error}"
     return run
 
@@ -124,3 +125,20 @@ def test_your_own_data_takes_a_manifest_that_is_there(tmp_path):
     splits = {"train": tuple(range(1, 9)), "validation": (9, 10), "test": tuple(range(11, 17))}
     root = make_manifest(tmp_path / "own", splits=splits, size=(64, 32))
     assert execute("13_your_own_data", tmp_path / "out", data_root=str(root)).value("found_first") is not None
+
+
+def test_the_filmstrip_shows_what_a_training_kept(tmp_path):
+    kept = load_or_train("agw", "twilight", profile="smoke", runs=tmp_path / "runs", keep_every=1, quiet=True)
+    # Without a mark on the best, the network of the last epoch is the finished one, and that of the first lies on the way.
+    (kept.path / "checkpoint" / "best").unlink()
+    run = execute("04_see_the_gap", tmp_path, projection="pca")
+    (film,) = [
+        output
+        for cell in read_notebook(run.path)["cells"]
+        if 'name="gap-in-the-plane"' in "".join(cell["source"])
+        for output in cell["outputs"]
+        if "image/png" in output.get("data", {})
+    ]
+    assert "epoch 1" in film["metadata"]["image/png"]["alt"] and "after training" in film["metadata"]["image/png"]["alt"]
+    printed = "".join("".join(o.get("text", "")) for c in read_notebook(run.path)["cells"] for o in c.get("outputs", []))
+    assert "kept no network on its way" not in printed
