@@ -7,7 +7,7 @@ seconds on a CPU and seconds of the clock around a synchronised GPU. Compare the
 row: machines differ and are shared.
 
 step: forward, backward and update of one batch of the method's Twilight recipe (random pictures), beside the bare forward and backward of
-its own trunk on the same batch; of IDKL both branches are the trunk. terms: IDKL's eleven terms, forward and backward, on given
+its own trunk on the same batch; of IDKL and MDPR both branches are the trunk. terms: IDKL's eleven terms, forward and backward, on given
 features, logits' heads and maps (B = 120, D = 2048, C = 395), beside the loops of the tests; once with the four maps already pooled
 and once with their pooling, which is the same arithmetic on both sides.
 """
@@ -74,12 +74,12 @@ def random_batch(recipe: Recipe, device: torch.device) -> Batch:
 
 def bare_maps(method: Method, batch: Batch) -> Tensor:
     """A number that depends on every map of the method's trunk, and on nothing else of the method."""
-    maps = getattr(method, "branches_of", None)
-    found = (
-        maps(batch.images, batch.modality)
-        if maps and method.settings.specific_branch
-        else [method.two_stream(batch.images, batch.modality)]
-    )
+    if hasattr(method, "branches_of") and method.settings.specific_branch:
+        found = method.branches_of(batch.images, batch.modality)
+    elif method.name == "mdpr":
+        found = [maps for name, maps in method.stages_of(batch.images, batch.modality).items() if name in ("hard4", "soft4")]
+    else:
+        found = [method.two_stream(batch.images, batch.modality)]
     return sum(x.float().mean() for x in found)
 
 
