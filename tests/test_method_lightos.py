@@ -435,9 +435,9 @@ def test_paper_recipes_are_the_baselines_with_erasing_for_eighty_epochs(dataset)
 @pytest.mark.parametrize(("dataset", "profile"), [("twilight", "study"), ("twilight", "compare"), ("twilight-thermal", "compare")])
 def test_small_recipes_have_the_batches_pictures_and_updates_of_the_baseline(dataset, profile):
     recipe, agw = get_recipe("lightos", dataset, profile), get_recipe("agw", dataset, profile)
-    assert dataclasses.replace(recipe, **WORDS, settings={}) == dataclasses.replace(agw, **WORDS, settings={})
-    assert recipe.settings == {"trunk": "osnet", "width": 0.25, "pretrained": "twilight", "trunk_lr_factor": 1.0}
-    assert "not tuned" in recipe.source and recipe.expects == "not measured"
+    assert dataclasses.replace(recipe, **WORDS, settings={}, lr=agw.lr) == dataclasses.replace(agw, **WORDS, settings={})
+    assert recipe.settings == {"trunk": "osnet", "width": 0.25, "pretrained": "twilight", "trunk_lr_factor": 0.5}
+    assert recipe.lr * recipe.settings["trunk_lr_factor"] == agw.lr  # the trunk learns at the baseline's rate, the heads at twice that
 
 
 def test_the_defined_recipes():
