@@ -6,22 +6,18 @@ import dataclasses
 import os
 import re
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import idkl_oracle
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from two_processes_idkl import two_steps
 
 from vireidkit import ledger
 from vireidkit.data.augmentation import Augmentation
 from vireidkit.data.batch import Batch
 from vireidkit.errors import SettingError
-from vireidkit.experiment import make_fabric, train
+from vireidkit.experiment import train
 from vireidkit.losses import batch_hard_triplet
 from vireidkit.methods import Progress, build_method, get_recipe, list_methods, method_class, with_overrides
 from vireidkit.methods.idkl_settings import IDKL_PRESETS
@@ -625,20 +621,6 @@ def test_both_branches_start_from_the_same_file(tmp_path):
 
 
 # Runs
-
-
-def test_two_processes_learn_what_one_learns_and_agree_in_their_buffers(tmp_path):
-    """Heads, dropout, the purifier's running statistics and every term see the whole batch in both processes."""
-    script = Path(__file__).parent / "two_processes_idkl.py"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[-3000:]
-    expected = two_steps(make_fabric("cpu", 1, "64-true"), tmp_path / "one")
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert found.keys() == expected.keys()
-        for name, value in expected.items():
-            assert torch.allclose(found[name].double(), value.double(), rtol=0, atol=1e-9), (rank, name)
 
 
 def test_a_stopped_run_resumes_bit_for_bit(tmp_path, monkeypatch):

@@ -6,8 +6,6 @@ import dataclasses
 import math
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,10 +18,9 @@ from test_nn_osnet import torchreid_shapes
 from torch import nn
 from trees import make_manifest, make_regdb_tree
 from trees_images import make_llcm_tree
-from two_processes_lightos import two_steps
 
 from vireidkit.errors import CheckpointError, SettingError
-from vireidkit.experiment import evaluate_run, make_fabric, prepared_dataset, train, training_store
+from vireidkit.experiment import evaluate_run, prepared_dataset, train, training_store
 from vireidkit.losses import hetero_center_triplet, one_versus_rest, self_distillation, weighted_regularized_triplet
 from vireidkit.methods import Progress, build_method, get_recipe, list_methods, method_class, with_overrides
 from vireidkit.nn import GeM
@@ -522,16 +519,3 @@ def test_the_behaviour_probe_sees_every_term_and_switch():
     assert set(first[0]) == set(TERMS)
     for changed in ({"sdm_alpha": 0.5}, {"sdm_temperature": 1.0}, {"relation": "none"}, {"split": 0}):
         assert probe(**changed) != first
-
-
-def test_two_processes_learn_what_one_learns_and_agree(tmp_path):
-    """Batch norms of students and parts, necks, the hint and every triplet see the whole batch in both processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(HERE / "two_processes_lightos.py")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=600, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    expected = two_steps(make_fabric("cpu", 1, "64-true"), tmp_path / "one")
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert first.keys() == expected.keys() and all(torch.equal(first[name], second[name]) for name in first)
-    for name, value in expected.items():
-        assert torch.allclose(first[name].double(), value.double(), rtol=1e-9, atol=1e-9), name

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +16,11 @@ from safetensors.torch import load_file
 from test_end_to_end_trees import command
 from torch import Tensor, nn
 from trees_video import make_duke_video, make_mars, make_veri
-from two_processes_mdkt import FORMS, both_stages
 
 from vireidkit.data import Augmentation, Batch, load_dataset
 from vireidkit.errors import SettingError
 from vireidkit.evaluation import read_scores
-from vireidkit.experiment import make_fabric, prepared_dataset, train, training_store
+from vireidkit.experiment import prepared_dataset, train, training_store
 from vireidkit.losses import (
     batch_hard_triplet,
     cross_modality_triplet_contrast,
@@ -516,18 +513,6 @@ def test_the_behaviour_probe_sees_both_stages(tmp_path):
     first = probe()
     assert [set(step) for step in first] == [{"teacher_id", "teacher_triplet"}] * 3 + [{*LEARNT, *BACK}] * 3
     assert probe() == first and probe(tcl_temperature=2.0)[:4] != first[:4] and probe(tcl_temperature=2.0)[:3] == first[:3]
-
-
-def test_two_processes_equal_one(tmp_path):
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(HERE / "two_processes_mdkt.py")]
-    done = subprocess.run([*line, str(tmp_path)], capture_output=True, text=True, timeout=600, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[-3000:]
-    for form in FORMS:
-        first, second = (torch.load(tmp_path / f"{form}-{rank}.pt", weights_only=True) for rank in (0, 1))
-        expected = both_stages(make_fabric("cpu", 1, "64-true"), form, tmp_path / "one")
-        assert first.keys() == expected.keys() and same(part(first, "student.classifier"), part(second, "student.classifier"))
-        for name, value in expected.items():
-            assert torch.allclose(first[name].double(), value.double(), rtol=0, atol=1e-9), (form, name)
 
 
 # Recipes

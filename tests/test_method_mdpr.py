@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import mdpr_oracle
 import numpy as np
@@ -16,13 +13,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from trees import make_manifest, make_regdb_tree
 from trees_images import make_duke_tree, make_llcm_tree, make_market_tree
-from two_processes_mdpr import two_steps
 
 from vireidkit.data import PatchPool
 from vireidkit.data.augmentation import Augmentation
 from vireidkit.data.batch import Batch
 from vireidkit.errors import SettingError
-from vireidkit.experiment import evaluate_run, make_fabric, train
+from vireidkit.experiment import evaluate_run, train
 from vireidkit.losses import batch_hard_triplet, cross_modality_triplet
 from vireidkit.methods import Progress, build_method, get_recipe, list_methods, method_class, with_overrides
 from vireidkit.methods.mdpr import mining_groups
@@ -424,22 +420,6 @@ def test_heads_and_terms_see_the_gathered_rows():
     method.gather = gather
     for name, term in method(whole.select(mine)).items():
         torch.testing.assert_close(term, expected[name])
-
-
-def test_two_processes_learn_what_one_learns_and_agree_in_their_buffers(tmp_path):
-    """Heads, predictors, mining groups and every term see the whole batch, and both processes paste the same patches."""
-    script = Path(__file__).parent / "two_processes_mdpr.py"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[-3000:]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("vireidkit.training.loop.pool_of", None)  # put back what two_steps exchanges
-        expected = two_steps(make_fabric("cpu", 1, "64-true"), tmp_path / "one")
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert found.keys() == expected.keys()
-        for name, value in expected.items():
-            assert torch.allclose(found[name].double(), value.double(), rtol=0, atol=1e-8), (rank, name)
 
 
 def test_mixed_precision_stays_close_to_float32_and_finite():

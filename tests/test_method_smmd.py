@@ -6,8 +6,6 @@ import dataclasses
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +15,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from test_method_agw import batch, count
 from torch import nn
-from two_processes_smmd import two_epochs
 
 from vireidkit import ledger
 from vireidkit.data.augmentation import Augmentation
@@ -379,19 +376,6 @@ def test_the_behaviour_probe_sees_every_term_and_the_memory(monkeypatch):
     assert set(first[0]) == {"id", "triplet", "mimic", "prototype", "mutual"} and first[0]["mimic"] == 0 < first[2]["mimic"]
     for changed in ({"prototype_momentum": 0.1}, {"prototype_temperature": 0.2}, {"mutual_temperature": 1.0}):
         assert probe(**changed) != first
-
-
-def test_two_processes_equal_one_and_each_other(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(HERE / "two_processes_smmd.py")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    expected = two_epochs(make_fabric("cpu", 1, "64-true"), tmp_path / "one")
-    assert first.keys() == expected.keys() and expected["seen"].all()
-    assert all(torch.equal(first[name], second[name]) for name in ("prototypes", "seen", "neck.running_mean", "classifier.weight"))
-    for name, value in expected.items():  # the refresh reads features in float32
-        assert torch.allclose(first[name].double(), value.double(), rtol=0, atol=1e-6), name
 
 
 class Flat(nn.Module):
