@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,13 +22,13 @@ from torch import Tensor
 from vireidkit.data.batch import Batch
 from vireidkit.errors import SettingError
 from vireidkit.losses import batch_hard_triplet, cross_modality_triplet_contrast, kl_distillation, pairwise_distance_distillation
-from vireidkit.methods.base import Method
 from vireidkit.methods.mdkt_recipes import MDKT_RECIPES
 from vireidkit.methods.mdkt_settings import MDKTSettings, check_settings
+from vireidkit.methods.pretrained import FromPretrained
 from vireidkit.methods.recipe import Progress, Recipe, Stage
 from vireidkit.methods.registry import register
 from vireidkit.modality import VISIBLE
-from vireidkit.nn import LoadReport, SetNetwork, build_trunk, load_pretrained, origin_of, start_hash, untouched_statistics
+from vireidkit.nn import SetNetwork, build_trunk, untouched_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ FRESH = (".layer4.", ".neck.", ".classifier.")  # what a student does not take o
 
 
 @register
-class MDKT(Method):
+class MDKT(FromPretrained):
     """Two networks of one form. First the teacher learns from sets of N frames, then the student, from M of them and from the teacher.
 
         stage "teacher":  N frames -> teacher -> f_T, z_T      L = L_id(z_T) + L_tri(f_T)
@@ -188,25 +187,6 @@ class MDKT(Method):
         for name, value in self.student.state_dict().items():
             if not any(part in f".{name}" for part in FRESH):
                 value.copy_(known[name])
-
-    @classmethod
-    def start_weights(cls, settings: MDKTSettings) -> str | None:
-        """The hash of the file that both trunks start from."""
-        return start_hash(settings.trunk, settings.width, settings.pretrained) if settings.pretrained else None
-
-    def load_pretrained(self, source: str | Path | None = None) -> LoadReport:
-        """Load start weights into the trunks of both networks and mark their origin. See ``AGW.load_pretrained``.
-
-        Raises:
-            SettingError: neither argument nor settings say where the weights are.
-            CheckpointError: the file cannot be had, is damaged or does not fit.
-        """
-        source = source or self.settings.pretrained
-        if source is None:
-            raise SettingError('loading start weights needs "imagenet", "twilight" or the path of a file; found None')
-        report = load_pretrained(self, self.settings.trunk, self.settings.width, source)
-        self.origin = origin_of(source)
-        return report
 
     @property
     def teacher_learns(self) -> bool:
