@@ -35,6 +35,16 @@ def mistake(monkeypatch, capsys, *arguments):
     return refused(stopped.value.code, capsys.readouterr().err)
 
 
+def printed(monkeypatch, capsys, *arguments):
+    """What a command that is run in this process prints; it must succeed."""
+    monkeypatch.setattr(sys, "argv", ["vireidkit", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    shown = capsys.readouterr()
+    assert not stopped.value.code, shown.err
+    return shown.out
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A smoke run made by the command line."""
@@ -58,13 +68,10 @@ def test_evaluate_prints_scores_with_their_protocol_and_writes_them(run):
 
 def test_a_protocol_takes_its_options_from_the_command_line(run, tmp_path, monkeypatch, capsys):
     copy = shutil.copytree(run, tmp_path / "run")
-    monkeypatch.setattr(sys, "argv", ["vireidkit", "evaluate", str(copy), "--quiet", "--protocol", "ir2vis:trials=2,cmc=image"])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert not stopped.value.code
+    shown = printed(monkeypatch, capsys, "evaluate", copy, "--quiet", "--protocol", "ir2vis:trials=2,cmc=image")
     entry = json.loads((copy / "scores.json").read_text())["protocols"]["ir2vis-image-cmc"]
     assert len(entry["trials"]["map"]) == 2 and entry["protocol"]["cmc"] == "image"
-    assert "ir2vis-image-cmc: " in capsys.readouterr().out
+    assert "ir2vis-image-cmc: " in shown
 
 
 def test_every_command_explains_itself():
@@ -156,12 +163,11 @@ def test_a_finished_run_is_not_overwritten(run, monkeypatch, capsys):
     assert "already holds a run (finished)" in mistake(monkeypatch, capsys, *command)
 
 
-def test_ledger_of_a_sweep(tmp_path):
+def test_ledger_of_a_sweep(tmp_path, monkeypatch, capsys):
     grid = tmp_path / "grid.yaml"
     grid.write_text("name: check\nmethods: [agw]\ndataset: twilight\nprofile: smoke\nseeds: [0, 1]\nsettings: [{triplet: batch-hard}]\n")
     command = ("sweep", grid, "--runs", tmp_path / "runs", "--results", tmp_path / "results")
     first = vireidkit(*command)
     assert first.returncode == 0 and first.stdout.strip().endswith("2 new rows"), first.stderr
-    assert vireidkit(*command).stdout.strip().endswith("0 new rows")
-    table = vireidkit("ledger", "--results", tmp_path / "results", "--metric", "ir2vis_rank1")
-    assert "batch-hard" in table.stdout and table.returncode == 0
+    assert printed(monkeypatch, capsys, *command).strip().endswith("0 new rows")
+    assert "batch-hard" in printed(monkeypatch, capsys, "ledger", "--results", tmp_path / "results", "--metric", "ir2vis_rank1")

@@ -36,6 +36,11 @@ def own_order(labels: list[int], modality: list[int]) -> list[int]:
     return order
 
 
+def thirds(height: int, count: int) -> list[tuple[int, int]]:
+    """The solution of 08-stripes."""
+    return [(height * i // count, math.ceil(height * (i + 1) / count)) for i in range(count)]
+
+
 RIGHT = {
     "00-direction": ["a", "A", " a) ", "(a)", "ir2vis"],
     "00-open-set": [0, 0.0, np.int64(0), "0", torch.tensor(0)],
@@ -69,6 +74,11 @@ RIGHT = {
     "07-mask": ["a", "A)", "the entropy hinge only"],
     "07-order": [lambda labels, modality: own_order(labels, modality), lambda labels, modality: np.array(own_order(labels, modality))],
     "07-symmetric-kl": [0.4159, "0.42", 0.3 * math.log(4), np.float32(0.4159), torch.tensor(0.4159)],
+    "08-light-conv": [1312, "1312", np.int64(1312), 32 * 32 + 9 * 32, torch.tensor(1312)],
+    "08-rest": [[8, 6.5, 3.5], "8, 6.5, 3.5", np.array([8, 6.5, 3.5]), torch.tensor([[8.0], [6.5], [3.5]])],
+    "08-stripes": [lambda height, count: thirds(height, count), lambda height, count: torch.tensor(thirds(height, count))],
+    "08-temperature": [-0.75, "-3/4", Fraction(-3, 4), torch.tensor([-0.75])],
+    "08-why-slow": ["c", "C)", "its many layers read and write wide maps and compute little with each number"],
     "13-cameras": ["b", "B)", "2: one for each place"],
     "13-split": [lambda table: split_by_person(table), lambda table: split_by_person(table).tolist()],
     "13-wrong-lines": [[1, 3, 5, 6, 8], {8, 6, 5, 3, 1}, "1, 3, 5, 6, 8", np.array([1, 3, 5, 6, 8])],
@@ -198,6 +208,31 @@ CLOSE_BUT_WRONG = [
     ("07-symmetric-kl", 0.141, "first column alone"),
     ("07-symmetric-kl", -0.1339, "both columns count with a plus"),
     ("07-symmetric-kl", 3, "too high. Work out"),
+    ("08-light-conv", 9216, "the ordinary 3x3"),
+    ("08-light-conv", 1024, "the 1x1 convolution alone"),
+    ("08-light-conv", 288, "the depthwise convolution alone"),
+    ("08-light-conv", 1376, "counts the batch norm"),
+    ("08-light-conv", 1120, "not 3"),
+    ("08-light-conv", 7, "too low. Count the two steps"),
+    ("08-rest", [16, 13, 7], "the sum of the others"),
+    ("08-rest", [6, 6, 6], "not part of its own rest"),
+    ("08-rest", [16 / 3, 13 / 3, 7 / 3], "there are two others"),
+    ("08-rest", [2, 5, 11], "the features themselves"),
+    ("08-rest", [1, 2, 3], "leave out one stripe"),
+    ("08-rest", 8, "3 numbers are expected"),
+    ("08-stripes", 3, "a function is expected"),
+    ("08-stripes", lambda height, count: [(i * (height // count), (i + 1) * (height // count)) for i in range(count)], "row 6 ("),
+    ("08-stripes", lambda height, count: [(0, height)] * count, "stripe 0 should be (0, 4), found (0, 8)"),
+    ("08-stripes", lambda height, count: [(0, height)], "2 pairs are expected"),
+    ("08-temperature", -0.0833, "T^2 is missing"),
+    ("08-temperature", -0.25, "two factors are missing"),
+    ("08-temperature", -0.4643, "at T = 1"),
+    ("08-temperature", 0.75, "the sign"),
+    ("08-temperature", -2.25, "inner derivative"),
+    ("08-temperature", 5, "too high. The shares at T = 3"),
+    ("08-why-slow", "a", "a batch loads them once"),
+    ("08-why-slow", "b", "counted from the shapes"),
+    ("08-why-slow", "d", "no operation here looks farther"),
     ("13-cameras", "a", "forbidden"),
     ("13-cameras", "c", "burst"),
     ("13-cameras", "d", "column identity"),
@@ -355,3 +390,19 @@ def test_three_seeds_exercise_means_what_the_interval_does():
 
     found = [paired_difference(dict(enumerate(signs)), dict.fromkeys(range(3), 0.0)) for signs in product((-1.0, 1.0), repeat=3)]
     assert exercises.check("06-three-seeds", np.mean([one.low > 0 or one.high < 0 for one in found]))
+
+
+def test_lightos_exercises_mean_what_the_package_computes():
+    """A light convolution's own parameters, the slope of the distillation, the rest of the parts, and the bounds of the stripes."""
+    from vireidkit.losses import kl_distillation, one_versus_rest
+    from vireidkit.nn import stripe_bounds
+    from vireidkit.nn.osnet import LightConv3x3
+
+    light = LightConv3x3(exercises.given("08-light-conv"))
+    assert exercises.check("08-light-conv", light.conv1.weight.numel() + light.conv2.weight.numel())
+    told = exercises.given("08-temperature")
+    student = torch.tensor([told["student"]], requires_grad=True)
+    kl_distillation(student, torch.tensor([told["teacher"]]), told["T"]).backward()
+    assert exercises.check("08-temperature", student.grad[0, 0])
+    assert exercises.check("08-rest", one_versus_rest(torch.tensor(exercises.given("08-rest"))[None, :, None]))
+    assert exercises.check("08-stripes", stripe_bounds)

@@ -44,6 +44,12 @@ LEAVES = {
         {"ir2vis_rank1_specific", "probe_shared", "probe_specific", "only_specific", "joined_ir2vis"}
         | {"agw_minus_idkl_ir2vis_map", "centroid_ratio", "weight_plus", "weight_minus", "mixing_fixed", "mixing_grl"},
     ),
+    "08_lightos": (
+        {"osnet-block", "time-against-work", "split-sketch", "split-sweep", "terms", "weighted-terms", "gates", "students-by-depth"}
+        | {"gap-by-depth", "stripes", "parts-alone", "upper-and-lower", "arms", "accuracy-against-cost", "feet-cut-off"},
+        {"work_over_study", "time_over_study", "split_range", "mixing_conv2", "joined_rank1", "plain_minus_both_ir2vis_map"}
+        | {"parameters_test_of_agw", "latency_of_agw", "export_difference", "lost_joined"},
+    ),
     "13_your_own_data": (
         {"own-folder", "left-out", "own-people", "own-training", "own-scores", "own-suspects", "own-features", "own-browser"},
         {"found_first", "within_infrared_by_place", "within_infrared_by_picture", "colours_within_visible", "mixing_colours"},

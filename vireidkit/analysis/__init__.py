@@ -3,8 +3,10 @@
 from vireidkit.analysis.ablation import ablation, beside_published
 from vireidkit.analysis.aligned import project_many
 from vireidkit.analysis.answers import first_answers
+from vireidkit.analysis.attention import attention_summary, shift_check
 from vireidkit.analysis.attribution import attention_maps
 from vireidkit.analysis.changes import changes_by_band
+from vireidkit.analysis.collapse import collapse_numbers
 from vireidkit.analysis.confusions import attraction, breakdown, shared_traits
 from vireidkit.analysis.course import kept_epochs
 from vireidkit.analysis.distances import GROUPS, pair_distances, separation
@@ -16,8 +18,10 @@ from vireidkit.analysis.gap_cameras import gap_by_camera_pair
 from vireidkit.analysis.gap_frechet import frechet_distance
 from vireidkit.analysis.gap_kernels import linear_cka, mmd_squared
 from vireidkit.analysis.gap_layers import gap_by_layer
+from vireidkit.analysis.gates import stream_gates
 from vireidkit.analysis.grad_cam import grad_cam
 from vireidkit.analysis.hubness import Hubness, attractors, hubness
+from vireidkit.analysis.layers import features_by_name
 from vireidkit.analysis.luck import choose_the_best, scores_by_identity
 from vireidkit.analysis.lying import lying_projection
 from vireidkit.analysis.neighbourhood import neighbour_shares
@@ -41,6 +45,7 @@ __all__ = [
     "SimilarityMaps",
     "ablation",
     "attention_maps",
+    "attention_summary",
     "attraction",
     "attractors",
     "band_brightness",
@@ -50,9 +55,11 @@ __all__ = [
     "changes_by_band",
     "channel_shares",
     "choose_the_best",
+    "collapse_numbers",
     "factor_probes",
     "failure_groups",
     "faithfulness",
+    "features_by_name",
     "first_answers",
     "found_by",
     "found_first",
@@ -83,10 +90,12 @@ __all__ = [
     "scores_by_identity",
     "separation",
     "shared_traits",
+    "shift_check",
     "shortened",
     "similarity_map_of",
     "similarity_maps",
     "spread_table",
+    "stream_gates",
     "supervised_projection",
     "view_of",
     "weight_on_same",

@@ -4,7 +4,17 @@ The truth is computed, mostly by the code that the exercise is about. To add one
 returns "" when it is right and otherwise a hint, decorate it with ``@exercise(name, ...)``, and import its file here.
 """
 
-from vireidkit.exercises import looking, metrics, own_data, papers, papers_idkl, task, training  # register their exercises
+from vireidkit.exercises import (  # register their exercises
+    looking,
+    metrics,
+    own_data,
+    papers,
+    papers_idkl,
+    papers_lightos,
+    papers_mdpr,
+    task,
+    training,
+)
 from vireidkit.exercises.registry import Exercise, check, exercise, find, given, hint, names, question
 
 __all__ = [
@@ -20,6 +30,8 @@ __all__ = [
     "own_data",
     "papers",
     "papers_idkl",
+    "papers_lightos",
+    "papers_mdpr",
     "question",
     "task",
     "training",

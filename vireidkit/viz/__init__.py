@@ -6,7 +6,9 @@ from typing import Any
 from vireidkit.viz.ablation import ablation_plot
 from vireidkit.viz.attribution import map_sheet, randomisation_plot, similarity_sheet
 from vireidkit.viz.batches import augmentation_changes, augmentation_sheet, batch_sheet
+from vireidkit.viz.costs import accuracy_against_cost, time_against_work
 from vireidkit.viz.counterfactual import counterfactual_sheet, picture_table
+from vireidkit.viz.courses import line_panels, term_groups
 from vireidkit.viz.curves import cmc_curves, compare_bars, seed_and_trial_spread, training_curves
 from vireidkit.viz.distances import distance_histograms
 from vireidkit.viz.explorer_static import gap_explorer_static
@@ -19,7 +21,10 @@ from vireidkit.viz.hubs import attractor_plot, hub_sheet
 from vireidkit.viz.idkl import distance_weights, idkl_sketch
 from vireidkit.viz.images import band_comparison, image_grid
 from vireidkit.viz.intervals import interval_dots, stacked_bars
+from vireidkit.viz.layers import layer_lines
 from vireidkit.viz.materials import dial_curves, lightness_links
+from vireidkit.viz.mdpr import circle_margin_plot, mdpr_sketch
+from vireidkit.viz.osnet import gate_panels, osnet_block, split_sketch
 from vireidkit.viz.pages import image_reader
 from vireidkit.viz.pixels import brightness_scatter, channel_histograms
 from vireidkit.viz.probes import probe_bars
@@ -29,8 +34,10 @@ from vireidkit.viz.retrieval_static import retrieval_browser_static
 from vireidkit.viz.sensors import dye_strip, network_view
 from vireidkit.viz.smmd import prototype_circle, smmd_idea
 from vireidkit.viz.spread import spread_bars
+from vireidkit.viz.stripes import stripe_sheet
 from vireidkit.viz.style import show, use
 from vireidkit.viz.terms import term_panels
+from vireidkit.viz.views import view_sheet
 from vireidkit.viz.weighted import weighted_terms
 
 _WIDGETS = {
@@ -48,6 +55,7 @@ __all__ = [
     "QueryBrowser",
     "RetrievalBrowser",
     "ablation_plot",
+    "accuracy_against_cost",
     "attractor_plot",
     "augmentation_changes",
     "augmentation_sheet",
@@ -55,6 +63,7 @@ __all__ = [
     "batch_sheet",
     "brightness_scatter",
     "channel_histograms",
+    "circle_margin_plot",
     "cmc_curves",
     "compare_bars",
     "counterfactual_sheet",
@@ -69,14 +78,19 @@ __all__ = [
     "gap_camera_plot",
     "gap_explorer_static",
     "gap_plot",
+    "gate_panels",
     "hub_sheet",
     "idkl_sketch",
     "image_grid",
     "image_reader",
     "interval_dots",
+    "layer_lines",
     "lightness_links",
+    "line_panels",
     "map_sheet",
+    "mdpr_sketch",
     "network_view",
+    "osnet_block",
     "picture_table",
     "player_sheet",
     "precision_figure",
@@ -92,11 +106,16 @@ __all__ = [
     "show",
     "similarity_sheet",
     "smmd_idea",
+    "split_sketch",
     "spread_bars",
     "stacked_bars",
+    "stripe_sheet",
+    "term_groups",
     "term_panels",
+    "time_against_work",
     "training_curves",
     "use",
+    "view_sheet",
     "weighted_terms",
 ]
 
