@@ -41,6 +41,16 @@ def thirds(height: int, count: int) -> list[tuple[int, int]]:
     return [(height * i // count, math.ceil(height * (i + 1) / count)) for i in range(count)]
 
 
+def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The mean cosine of two matrices."""
+    return torch.nn.functional.cosine_similarity(a, b, dim=1).mean()
+
+
+def mutual_term(q_h: torch.Tensor, z_h: torch.Tensor, q_s: torch.Tensor, z_s: torch.Tensor) -> torch.Tensor:
+    """The solution of 09-detach."""
+    return -(cosine(q_h, z_s.detach()) + cosine(q_s, z_h.detach())) / 2
+
+
 RIGHT = {
     "00-direction": ["a", "A", " a) ", "(a)", "ir2vis"],
     "00-open-set": [0, 0.0, np.int64(0), "0", torch.tensor(0)],
@@ -79,6 +89,17 @@ RIGHT = {
     "08-stripes": [lambda height, count: thirds(height, count), lambda height, count: torch.tensor(thirds(height, count))],
     "08-temperature": [-0.75, "-3/4", Fraction(-3, 4), torch.tensor([-0.75])],
     "08-why-slow": ["c", "C)", "its many layers read and write wide maps and compute little with each number"],
+    "09-area": [121.5, "121.5", "243/2", 162 * 3 / 4, torch.tensor(121.5)],
+    "09-circle": [-15.2, "-15.2", np.float32(-15.2), 64 * 0.95 * -0.25],
+    "09-detach": [lambda *four: mutual_term(*four), lambda *four: mutual_term(*four).reshape(1)],
+    "09-mutual": ["b", "B)", "every prediction points where its target does"],
+    "10-chunks": [
+        lambda count, chunks: [min(-(-count // chunks) * chunk, count - 1) for chunk in range(chunks)],
+        lambda count, chunks: np.minimum(math.ceil(count / chunks) * np.arange(chunks), count - 1),
+    ],
+    "10-effective": [8 / 4.5, 1.78, "1.7778", Fraction(16, 9), torch.tensor(1.7778)],
+    "10-tcl": [0.1308, "0.13", 0.75 * math.log(1.5) + 0.25 * math.log(0.5), np.float32(0.1308)],
+    "10-trapezoid": [1 / 3, "1/3", "0,333", Fraction(1, 3), np.array([1 / 3])],
     "13-cameras": ["b", "B)", "2: one for each place"],
     "13-split": [lambda table: split_by_person(table), lambda table: split_by_person(table).tolist()],
     "13-wrong-lines": [[1, 3, 5, 6, 8], {8, 6, 5, 3, 1}, "1, 3, 5, 6, 8", np.array([1, 3, 5, 6, 8])],
@@ -233,6 +254,56 @@ CLOSE_BUT_WRONG = [
     ("08-why-slow", "a", "a batch loads them once"),
     ("08-why-slow", "b", "counted from the shapes"),
     ("08-why-slow", "d", "no operation here looks farther"),
+    ("09-area", 0.75, "the share of one place"),
+    ("09-area", 162, "four channels, not three"),
+    ("09-area", 40.5, "that is one map"),
+    ("09-area", 0.1215, "the weight of 0.001"),
+    ("09-area", 108, "two maps and a background"),
+    ("09-area", 1, "too low. Count the places"),
+    ("09-circle", 15.2, "the sign is lost"),
+    ("09-circle", 2.4, "the logit of another class"),
+    ("09-circle", 3.04, "not c - m"),
+    ("09-circle", 25.6, "without any margin"),
+    ("09-circle", -16, "the first factor, 1 + m - c, is missing"),
+    ("09-circle", -0.2375, "gamma is missing"),
+    ("09-circle", -9.6, "not 1 - c"),
+    ("09-circle", 100, "too high. Work out"),
+    ("09-detach", -1.0, "a function is expected"),
+    ("09-detach", lambda *four: -1.0, "one number as a tensor"),
+    ("09-detach", lambda *four: -mutual_term(*four), "the sign"),
+    ("09-detach", lambda *four: 2 * mutual_term(*four), "half the sum"),
+    ("09-detach", lambda q_h, z_h, q_s, z_s: mutual_term(q_h, z_s, q_s, z_h), "each the *other* branch"),
+    ("09-detach", lambda q_h, z_h, q_s, z_s: -cosine(q_h, z_s), "only one direction"),
+    ("09-detach", lambda *four: mutual_term(*four).detach(), "nothing gets a gradient"),
+    ("09-detach", lambda q_h, z_h, q_s, z_s: -(cosine(q_h.detach(), z_s) + cosine(q_s.detach(), z_h)) / 2, "never learns"),
+    ("09-detach", lambda q_h, z_h, q_s, z_s: -(cosine(q_h, z_s) + cosine(q_s, z_h)) / 2, "a target gets a gradient"),
+    ("09-detach", lambda *four: mutual_term(*four) + 1, "the value is another"),
+    ("09-mutual", "a", "may turn it any way"),
+    ("09-mutual", "c", "the term cannot tell"),
+    ("09-mutual", "d", "knows no people"),
+    ("10-chunks", [0, 2], "a function is expected"),
+    ("10-chunks", lambda count, chunks: [min(count // chunks * chunk, count - 1) for chunk in range(chunks)], "found [0, 1, 2, 3, 4"),
+    ("10-chunks", lambda count, chunks: list(range(0, count, -(-count // chunks))), "8 positions are expected"),
+    ("10-effective", 8, "if the frames were independent"),
+    ("10-effective", 2, "infinitely many"),
+    ("10-effective", 1.6, "not correlated with itself"),
+    ("10-effective", 4, "half of the frames do not simply vanish"),
+    ("10-effective", 4.5, "that is the denominator"),
+    ("10-effective", 0.5625, "turn it round"),
+    ("10-effective", 3, "too high. Work out 1 + 7 times"),
+    ("10-tcl", 0.3041, "the first part alone"),
+    ("10-tcl", 0.4774, "the second part is negative"),
+    ("10-tcl", 0.1438, "the teacher comes first"),
+    ("10-tcl", 0.6931, "the cross-entropy"),
+    ("10-tcl", 0.1887, "base 2"),
+    ("10-tcl", 0.0568, "base 10"),
+    ("10-tcl", 0.25, "that is the slope"),
+    ("10-tcl", 5, "too high. Work out log 1.5"),
+    ("10-trapezoid", 0.5, "the plain AP"),
+    ("10-trapezoid", 1 / 6, "before each hit only"),
+    ("10-trapezoid", 2 / 3, "divide by the number"),
+    ("10-trapezoid", 0.5833, "before the first hit is 0 here"),
+    ("10-trapezoid", 0.05, "too low. Work out the two precisions"),
     ("13-cameras", "a", "forbidden"),
     ("13-cameras", "c", "burst"),
     ("13-cameras", "d", "column identity"),
@@ -366,6 +437,20 @@ def test_idkl_exercises_mean_what_the_losses_compute():
     assert exercises.check("07-order", lambda labels, modality: alternating_order(torch.tensor(labels), torch.tensor(modality)))
 
 
+def test_mdpr_exercises_mean_what_the_losses_compute():
+    """The circle margin, the area and the mutual term of the package; the logit that an exercise calls that of another class."""
+    from vireidkit.losses import attention_area, circle_margin_logits, negative_cosine
+
+    told = exercises.given("09-circle")
+    cosines, zero = torch.tensor([[told["cosine"], told["cosine"]]]).double(), torch.tensor([0])
+    true, other = circle_margin_logits(cosines, zero, gamma=told["gamma"], margin=told["margin"])[0]
+    assert exercises.check("09-circle", true) and float(other) == pytest.approx(2.4)
+    told = exercises.given("09-area")
+    even = torch.full((2, told["maps"], told["height"], told["width"]), 1 / (told["maps"] + 1))
+    assert exercises.check("09-area", attention_area(even))
+    assert exercises.check("09-detach", lambda q_h, z_h, q_s, z_s: (negative_cosine(q_h, z_s) + negative_cosine(q_s, z_h)) / 2)
+
+
 def test_prototype_exercises_mean_what_the_losses_compute():
     """Rows at the given cosines to their prototypes, and one update of a memory, by the package's own functions."""
     from vireidkit.losses import prototype_mimic, updated_prototypes
@@ -406,3 +491,15 @@ def test_lightos_exercises_mean_what_the_package_computes():
     assert exercises.check("08-temperature", student.grad[0, 0])
     assert exercises.check("08-rest", one_versus_rest(torch.tensor(exercises.given("08-rest"))[None, :, None]))
     assert exercises.check("08-stripes", stripe_bounds)
+
+
+def test_mdkt_exercises_mean_what_the_package_computes():
+    """The triplet contrast loss of one triplet, and the frames of a tracklet of the protocol."""
+    from vireidkit.analysis import chunk_frames
+    from vireidkit.losses import distance_contrast
+
+    sure = exercises.given("10-tcl")
+    student, teacher = (torch.tensor([[1.0, 1.0 + math.log(p / (1 - p))]]) for p in (sure["student"], sure["teacher"]))
+    chosen = torch.tensor([[True, False]])
+    assert exercises.check("10-tcl", distance_contrast(student, teacher, chosen, ~chosen))
+    assert exercises.check("10-chunks", chunk_frames)

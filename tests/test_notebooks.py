@@ -45,10 +45,18 @@ LEAVES = {
         | {"agw_minus_idkl_ir2vis_map", "centroid_ratio", "weight_plus", "weight_minus", "mixing_fixed", "mixing_grl"},
     ),
     "08_lightos": (
-        {"osnet-block", "time-against-work", "split-sketch", "split-sweep", "terms", "weighted-terms", "gates", "students-by-depth"}
+        {"osnet-block", "time-against-work", "split-sketch", "split-sweep", "terms", "gates", "students-by-depth"}
         | {"gap-by-depth", "stripes", "parts-alone", "upper-and-lower", "arms", "accuracy-against-cost", "feet-cut-off"},
         {"work_over_study", "time_over_study", "split_range", "mixing_conv2", "joined_rank1", "plain_minus_both_ir2vis_map"}
-        | {"parameters_test_of_agw", "latency_of_agw", "export_difference", "lost_joined"},
+        | {"parameters_test_of_agw", "latency_of_agw", "lost_joined"},
+    ),
+    "09_mdpr": (
+        {"idea", "two-views", "circle-margin", "diversity", "area", "terms", "agreement", "six-parts", "who-finds-what"}
+        | {"stop-gradient", "ablation", "gap", "before-and-after"},
+        {"train_seconds", "fixed_deep", "stays_deep", "follows_deep", "overlap_with", "overlap_without"}
+        | {"foreground_none", "foreground_released", "mutual_pull", "agreement_same_picture", "agreement_another_person"}
+        | {"rank1_hard", "rank1_all_six", "weight_of_hard", "directions_neck_with", "directions_labels_without"}
+        | {"agw_minus_mdpr_ir2vis_map", "mixing_mdpr", "alike_twice"},
     ),
     "13_your_own_data": (
         {"own-folder", "left-out", "own-people", "own-training", "own-scores", "own-suspects", "own-features", "own-browser"},

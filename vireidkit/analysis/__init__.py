@@ -12,6 +12,7 @@ from vireidkit.analysis.course import kept_epochs
 from vireidkit.analysis.distances import GROUPS, pair_distances, separation
 from vireidkit.analysis.factors import view_of, with_factors
 from vireidkit.analysis.failures import failure_groups, pair_queries
+from vireidkit.analysis.film import camera_sweep, chunk_frames, film_queries, film_searches, film_sweep, frame_noise, over_people, thinned
 from vireidkit.analysis.found_by import found_by
 from vireidkit.analysis.gap import MEASURES, GapTable, band_distance, gap_numbers, modality_gap, modality_mixing
 from vireidkit.analysis.gap_cameras import gap_by_camera_pair
@@ -52,17 +53,23 @@ __all__ = [
     "band_distance",
     "beside_published",
     "breakdown",
+    "camera_sweep",
     "changes_by_band",
     "channel_shares",
     "choose_the_best",
+    "chunk_frames",
     "collapse_numbers",
     "factor_probes",
     "failure_groups",
     "faithfulness",
     "features_by_name",
+    "film_queries",
+    "film_searches",
+    "film_sweep",
     "first_answers",
     "found_by",
     "found_first",
+    "frame_noise",
     "frechet_distance",
     "gap_by_camera_pair",
     "gap_by_layer",
@@ -78,6 +85,7 @@ __all__ = [
     "modality_spread",
     "neighbour_shares",
     "order_queries",
+    "over_people",
     "pair_distances",
     "pair_queries",
     "pixel_table",
@@ -97,6 +105,7 @@ __all__ = [
     "spread_table",
     "stream_gates",
     "supervised_projection",
+    "thinned",
     "view_of",
     "weight_on_same",
     "with_factors",

@@ -13,6 +13,7 @@ from vireidkit.viz.curves import cmc_curves, compare_bars, seed_and_trial_spread
 from vireidkit.viz.distances import distance_histograms
 from vireidkit.viz.explorer_static import gap_explorer_static
 from vireidkit.viz.failures import failure_bars
+from vireidkit.viz.film import chunk_sheet, film_sheet, frame_curves, noise_curves
 from vireidkit.viz.filmstrip import filmstrip
 from vireidkit.viz.floor import floor_bars
 from vireidkit.viz.gap import gap_by_layer_plot, gap_plot
@@ -23,9 +24,11 @@ from vireidkit.viz.images import band_comparison, image_grid
 from vireidkit.viz.intervals import interval_dots, stacked_bars
 from vireidkit.viz.layers import layer_lines
 from vireidkit.viz.materials import dial_curves, lightness_links
+from vireidkit.viz.mdkt import mdkt_sketch, scope_sheet, sureness_scatter
 from vireidkit.viz.mdpr import circle_margin_plot, mdpr_sketch
 from vireidkit.viz.osnet import gate_panels, osnet_block, split_sketch
 from vireidkit.viz.pages import image_reader
+from vireidkit.viz.panels import panel_bars
 from vireidkit.viz.pixels import brightness_scatter, channel_histograms
 from vireidkit.viz.probes import probe_bars
 from vireidkit.viz.projection import projection_panels, projection_scatter
@@ -63,6 +66,7 @@ __all__ = [
     "batch_sheet",
     "brightness_scatter",
     "channel_histograms",
+    "chunk_sheet",
     "circle_margin_plot",
     "cmc_curves",
     "compare_bars",
@@ -72,8 +76,10 @@ __all__ = [
     "distance_weights",
     "dye_strip",
     "failure_bars",
+    "film_sheet",
     "filmstrip",
     "floor_bars",
+    "frame_curves",
     "gap_by_layer_plot",
     "gap_camera_plot",
     "gap_explorer_static",
@@ -88,9 +94,12 @@ __all__ = [
     "lightness_links",
     "line_panels",
     "map_sheet",
+    "mdkt_sketch",
     "mdpr_sketch",
     "network_view",
+    "noise_curves",
     "osnet_block",
+    "panel_bars",
     "picture_table",
     "player_sheet",
     "precision_figure",
@@ -102,6 +111,7 @@ __all__ = [
     "randomisation_plot",
     "rank_sheet",
     "retrieval_browser_static",
+    "scope_sheet",
     "seed_and_trial_spread",
     "show",
     "similarity_sheet",
@@ -110,6 +120,7 @@ __all__ = [
     "spread_bars",
     "stacked_bars",
     "stripe_sheet",
+    "sureness_scatter",
     "term_groups",
     "term_panels",
     "time_against_work",
