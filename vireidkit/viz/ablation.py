@@ -88,6 +88,9 @@ def _title(compared: pd.DataFrame, metric: str, against: str) -> str:
     rows = compared[compared["metric"] == metric]
     clear = rows[(rows["difference_low"] > 0) | (rows["difference_high"] < 0)]
     name = metric_name(metric)
+    if rows["difference_low"].isna().all():  # one seed each
+        told = ", ".join(f"{row.name} {signed(100 * row.difference)}" for row in rows.itertuples(index=False))
+        return f"Points of {name} against {against} in one seed, which shows nothing yet: {told}"
     if clear.empty:
         return f"No setting is shown to differ from {against} in {name}: every interval holds 0"
     told = [f"{row.name} {signed(100 * row.difference)}" for row in clear.itertuples(index=False)]
@@ -99,8 +102,8 @@ def _title(compared: pd.DataFrame, metric: str, against: str) -> str:
 def _reading(compared: pd.DataFrame, against: str, own: str, marked: bool, note: str) -> str:
     """How to read the figure."""
     counts = sorted(set(compared["pairs"])) if "pairs" in compared else []
-    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "the same"
-    text = f"Each setting minus {against}, {seeds} seeds in pairs. Line: 95 % percentile interval of the mean, seeds resampled; filled "
+    seeds = many(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds" if counts else "the same seeds"
+    text = f"Each setting minus {against}, {seeds} in pairs. Line: 95 % percentile interval of the mean, seeds resampled; filled "
     text += "circle: it leaves out 0; empty square: it holds 0; diamonds: single seeds."
     star = f" Star: {own}, one seed, counted nowhere." if marked else ""
     return "\n".join(filter(None, [text + star, note]))
