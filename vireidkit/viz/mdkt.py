@@ -117,7 +117,7 @@ def sureness_scatter(
             own = modality == code
             present |= {band} if own.any() else set()
             axes.plot(teacher[own], student[own], look.marker, color=look.colour, markersize=5, alpha=0.75, linestyle="")
-        axes.set(title=f"{name}: apart by {apart[name]:.3f}", xlabel="teacher's P", aspect="equal")
+        axes.set(title=f"{name}\napart by {apart[name]:.3f}", xlabel="teacher's P", aspect="equal")
     low, high = _range([one for own in values.values() for one in own[:2]])
     panels[0].set(xlim=(low, high), ylim=(low, high), ylabel="student's P")
     handles = [one for one, band in zip(band_handles(bands), LOOKS, strict=True) if band in present]
