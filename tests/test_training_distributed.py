@@ -26,6 +26,7 @@ def two(tmp_path_factory):
     return out
 
 
+@pytest.mark.xdist_group("two processes")  # one worker, or each would start its own two
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_equal_one_and_each_other(two, name, tmp_path):
     """Batch norms, heads, dropout, mining, patches, prototypes: every term sees the whole batch in both processes."""
