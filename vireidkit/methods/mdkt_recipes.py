@@ -58,8 +58,8 @@ VERI_PAPER = replace(
 # --- Twilight ------------------------------------------------------------------------------------------------------------------------
 
 # AGW's quarter-width trunk and start weights. One image teaches and is taught across the modalities (mdkt.md section 9.3).
-# Seen in 48 steps: the soft-margin triplet sits near log 2, so the hardest distances differ by hundredths, both networks say 1/2, and
-# the triplet contrast term is 0.001 to 0.003, that of distances 0.01 (times 1e-4). Their weights and scale are what to tune first.
+# Seen in one study run: the triplet terms fall well below log 2 and the triplet contrast term from 0.117 to 0.011 on learnt people; it is
+# 4 % of the total at the end, that of logits 19 %, that of distances 3 %. Neither weights nor rates are tuned.
 SMALL = {
     "trunk": "resnet18",
     "width": 0.25,
