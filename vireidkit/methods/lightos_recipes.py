@@ -69,7 +69,8 @@ STUDY = replace(
 COMPARE = replace(
     TWILIGHT_COMPARE,
     source=STUDY.source,
-    expects="not measured",
+    expects="mean of three seeds: infrared to visible Rank-1 23.3, mAP 27.8; visible to infrared 25.0 / 32.3 "
+    "(data/results/lightos_split.csv)",
     takes="about 5 minutes of one CPU thread",
     **RATES,
 )

@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
 
 from vireidkit.analysis.sharing import checked_graph, row_softmax, weight_on_same
+from vireidkit.viz.sketch import arrow, box
 from vireidkit.viz.style import FAINT, INK, OKABE_ITO, PAPER, SMALL, TICK, finish, new_figure, percent, styled
 
 SHARED, SPECIFIC, TEACHING = OKABE_ITO["green"], OKABE_ITO["purple"], OKABE_ITO["vermillion"]
@@ -58,38 +59,25 @@ def _draw_branches(axes: Axes) -> None:
     """The parts of the network, from left to right."""
     axes.add_patch(FancyBboxPatch((22, 1.5), 73.5, 19, boxstyle="round,pad=0.5", facecolor=PAPER, edgecolor="none", zorder=0))
     axes.text(22.5, 2.0, "training only", fontsize=SMALL, color=FAINT, va="bottom")
-    _box(axes, 11, 23, 17, "stem, layer1, layer2\n(all pictures)", INK)
+    box(axes, 11, 23, 17, "stem, layer1, layer2\n(all pictures)", INK, height=6.8)
     for boxes, y, colour in ((SHARED_BOXES, UP, SHARED), (SPECIFIC_BOXES, DOWN, SPECIFIC)):
-        _arrow(axes, (19.5, 23), (boxes[0][0] - boxes[0][1] / 2, y), "-|>", INK)
+        arrow(axes, (19.5, 23), (boxes[0][0] - boxes[0][1] / 2, y))
         for before, after in pairwise(boxes):
-            _arrow(axes, (before[0] + before[1] / 2, y), (after[0] - after[1] / 2, y), "-|>", INK)
+            arrow(axes, (before[0] + before[1] / 2, y), (after[0] - after[1] / 2, y))
         for x, width, text in boxes:
-            _box(axes, x, y, width, text, colour)
+            box(axes, x, y, width, text, colour, height=6.8)
 
 
 def _draw_terms(axes: Axes) -> None:
     """The terms of the loss, each beside the feature that it acts on."""
     for x, text in ((56, "structure (TGSA):\nwho is how far\nfrom whom"), (88, "classes (CSA):\nwho resembles\nwhom")):
-        _arrow(axes, (x, DOWN + 4), (x, UP - 4), "<|-|>", TEACHING)
+        arrow(axes, (x, DOWN + 4), (x, UP - 4), "<|-|>", TEACHING)
         axes.text(x - 1.2, (UP + DOWN) / 2, text, ha="right", va="center", fontsize=SMALL, color=TEACHING)
     for x, y, text in ((56, 41, "triplet"), (71, 41, "confusion head"), (88, 41, "who is it?")):
         _aim(axes, x, (UP + 3.5, y), text)
     for x, y, text in ((44, 5, "IP hinges"), (56, 5, "triplet"), (71, 5, "which modality?"), (88, 5, "who is it?")):
         _aim(axes, x, (DOWN - 3.5, y), text)
     axes.text(71, 45.2, f"{TICK} descriptor at test: $b_{{sh}}$", ha="center", va="center", color=SHARED, fontweight="bold")
-
-
-def _box(axes: Axes, x: float, y: float, width: float, text: str, colour: str) -> None:
-    """A part of the network."""
-    shape = FancyBboxPatch((x - width / 2 + 0.4, y - 3), width - 0.8, 6, boxstyle="round,pad=0.4", facecolor="white", edgecolor=colour)
-    shape.set(linewidth=1.5, zorder=2)
-    axes.add_patch(shape)
-    axes.text(x, y, text, ha="center", va="center", fontsize=SMALL, zorder=3)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], style: str, colour: str) -> None:
-    look = {"arrowstyle": style, "color": colour, "linewidth": 1.4, "shrinkA": 1, "shrinkB": 1}
-    axes.annotate("", end, start, arrowprops=look, zorder=1)
 
 
 def _aim(axes: Axes, x: float, ends: tuple[float, float], text: str) -> None:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from vireidkit.modality import MODALITIES
-from vireidkit.viz.style import FAINT, INK, LOOKS, OKABE_ITO, PAPER, SMALL, band_handles, finish, new_figure, percent, styled
+from vireidkit.viz.sketch import arrow, box
+from vireidkit.viz.style import FAINT, LOOKS, OKABE_ITO, PAPER, SMALL, band_handles, finish, new_figure, percent, styled
 
 SCOPE = ListedColormap([PAPER, "#F6D9C8", "#BFE3D5"])  # not compared, negative, positive
 TEACHER, STUDENT, TEACHING = OKABE_ITO["blue"], OKABE_ITO["green"], OKABE_ITO["vermillion"]
@@ -34,7 +35,7 @@ def mdkt_sketch(frames: int = 8, seen: int = 2) -> Figure:
         axes.text(x + 1, 43, text, fontweight="bold", va="center")
     _draw_first(axes, frames)
     _draw_second(axes, frames, seen)
-    title = f"A teacher that sees {frames} frames, a student that sees {seen}; each learns from the other's constants"
+    title = f"A teacher that sees {frames} frames, a student that sees {seen}; each learns from the other's answers"
     reading = (
         "Solid red: the teacher's numbers are constants of the student's loss. Dashed red: the same the other way, only with mutual "
         "learning; without it the teacher is frozen. A bar at the arrow's tail: no gradient flows back. At test the student alone works."
@@ -50,46 +51,34 @@ def mdkt_sketch(frames: int = 8, seen: int = 2) -> Figure:
 def _draw_first(axes: Axes, frames: int) -> None:
     """The teacher alone, from the top down."""
     for y, text, colour in ((36, f"{frames} frames of\none tracklet", FAINT), (23, "teacher", TEACHER), (10, "$f_T$, $z_T$", TEACHER)):
-        _box(axes, 12, y, 17, text, colour)
-    _arrow(axes, (12, 32), (12, 27))
-    _arrow(axes, (12, 19), (12, 14))
+        box(axes, 12, y, 17, text, colour, height=7.2)
+    arrow(axes, (12, 32), (12, 27))
+    arrow(axes, (12, 19), (12, 14))
     axes.text(22, 10, "id + triplet", fontsize=SMALL, va="center")
 
 
 def _draw_second(axes: Axes, frames: int, seen: int) -> None:
     """Both networks, the teacher above; what passes between them on the right."""
-    _box(axes, 46, 34, 17, f"{frames} views of\na person", FAINT)
-    _box(axes, 46, 12, 17, f"{seen} of them,\nthe same pixels", FAINT)
-    _box(axes, 66, 34, 13, "teacher", TEACHER)
-    _box(axes, 66, 12, 13, "student", STUDENT)
-    _box(axes, 86, 34, 14, "$f_T$, $z_T$", TEACHER)
-    _box(axes, 86, 12, 14, "$f_S$, $z_S$", STUDENT)
+    box(axes, 46, 34, 17, f"{frames} views of\na person", FAINT, height=7.2)
+    box(axes, 46, 12, 17, f"{seen} of them,\nthe same pixels", FAINT, height=7.2)
+    box(axes, 66, 34, 13, "teacher", TEACHER, height=7.2)
+    box(axes, 66, 12, 13, "student", STUDENT, height=7.2)
+    box(axes, 86, 34, 14, "$f_T$, $z_T$", TEACHER, height=7.2)
+    box(axes, 86, 12, 14, "$f_S$, $z_S$", STUDENT, height=7.2)
     for y in (34, 12):
-        _arrow(axes, (55, y), (59, y))
-        _arrow(axes, (73, y), (78.5, y))
-    _arrow(axes, (46, 30), (46, 16))
-    _arrow(axes, (66, 30), (66, 16), style=(0, (1, 2)))
+        arrow(axes, (55, y), (59, y))
+        arrow(axes, (73, y), (78.5, y))
+    arrow(axes, (46, 30), (46, 16))
+    arrow(axes, (66, 30), (66, 16), linestyle=(0, (1, 2)))
     axes.text(65, 23, "copy, but for\nlayer4 and head", fontsize=SMALL, ha="right", va="center", color=FAINT)
-    _arrow(axes, (83, 30), (83, 16), colour=TEACHING)
+    arrow(axes, (83, 30), (83, 16), colour=TEACHING)
     axes.plot([82, 84], [29.3, 29.3], color=TEACHING, linewidth=3)
     axes.text(81.5, 23, "kd, dp,\ntcl", fontsize=SMALL, ha="right", va="center", color=TEACHING)
-    _arrow(axes, (89, 16), (89, 30), colour=TEACHING, style="--")
+    arrow(axes, (89, 16), (89, 30), colour=TEACHING, linestyle="--")
     axes.plot([88, 90], [16.7, 16.7], color=TEACHING, linewidth=3)
     axes.text(90.5, 23, "kd, tcl\n(mutual)", fontsize=SMALL, ha="left", va="center", color=TEACHING)
     axes.text(86, 39.3, "id + triplet (mutual)", fontsize=SMALL, ha="center", va="center")
     axes.text(86, 6.3, "id + triplet", fontsize=SMALL, ha="center", va="center")
-
-
-def _box(axes: Axes, x: float, y: float, width: float, text: str, colour: str) -> None:
-    shape = FancyBboxPatch((x - width / 2 + 0.4, y - 3.2), width - 0.8, 6.4, boxstyle="round,pad=0.4", facecolor="white", edgecolor=colour)
-    shape.set(linewidth=1.5, zorder=2)
-    axes.add_patch(shape)
-    axes.text(x, y, text, ha="center", va="center", fontsize=SMALL, zorder=3)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], *, colour: str = INK, style: Any = "-") -> None:
-    look = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.5, "linestyle": style, "shrinkA": 1, "shrinkB": 1}
-    axes.annotate("", end, start, arrowprops=look, zorder=1)
 
 
 @styled

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from vireidkit.viz.sketch import arrow, box
 from vireidkit.viz.style import FAINT, INK, MINUS, OKABE_ITO, PAPER, SMALL, TICK, finish, new_figure, styled
 
 HARD, SOFT, BOTH, TEACHING = OKABE_ITO["green"], OKABE_ITO["purple"], INK, OKABE_ITO["vermillion"]
@@ -35,9 +36,9 @@ def mdpr_sketch() -> Figure:
     _draw_trunk(axes)
     for y, name, seen, colour in (*HEADS, ATTENDED):
         kept = (y, name, seen, colour) != ATTENDED
-        _box(axes, LEFT, y, 17, seen, colour)
-        _box(axes, MIDDLE, y, 19, f"{name} {TICK}" if kept else name, colour)
-        _arrow(axes, (LEFT + 9, y), (MIDDLE - 10, y), "-|>", INK)
+        box(axes, LEFT, y, 17, seen, colour, height=4.8)
+        box(axes, MIDDLE, y, 19, f"{name} {TICK}" if kept else name, colour, height=4.8)
+        arrow(axes, (LEFT + 9, y), (MIDDLE - 10, y))
     _draw_mutual(axes)
     axes.text(MIDDLE, 57.3, f"{TICK} six parts of the descriptor", ha="center", va="center", fontsize=SMALL, fontweight="bold")
     axes.text(LEFT, 57.3, "maps", ha="center", va="center", fontsize=SMALL, fontweight="bold")
@@ -56,14 +57,14 @@ def mdpr_sketch() -> Figure:
 
 def _draw_trunk(axes: Axes) -> None:
     """What lies before the maps."""
-    _box(axes, 8, 30, 15, "stem to\nlayer2\n(all pictures)", INK, 9)
+    box(axes, 8, 30, 15, "stem to\nlayer2\n(all pictures)", INK, height=9.8)
     for y, name, colour, ends in ((45, "hard", HARD, (52, 45, 38)), (16, "soft", SOFT, (22, 15, 5))):
-        _box(axes, 27, y, 15, f"layer3, layer4\n({name} branch)", colour, 6)
-        _arrow(axes, (16, 30), (19, y), "-|>", INK)
+        box(axes, 27, y, 15, f"layer3, layer4\n({name} branch)", colour, height=6.8)
+        arrow(axes, (16, 30), (19, y))
         for end in ends:
-            _arrow(axes, (35, y), (LEFT - 9, end), "-|>", INK)
+            arrow(axes, (35, y), (LEFT - 9, end))
     for x, start, end in ((LEFT, 38, 30), (LEFT, 22, 30)):
-        _arrow(axes, (x, start + (-2.6 if start > end else 2.6)), (x, end + (2.6 if start > end else -2.6)), "-|>", INK)
+        arrow(axes, (x, start + (-2.6 if start > end else 2.6)), (x, end + (2.6 if start > end else -2.6)))
 
 
 def _draw_mutual(axes: Axes) -> None:
@@ -71,23 +72,11 @@ def _draw_mutual(axes: Axes) -> None:
     x = MIDDLE + 11
     axes.plot([MIDDLE + 10, x, x, MIDDLE + 10], [52, 52, 22, 22], color=TEACHING, linewidth=1.6, zorder=1)
     for y in (52, 22):
-        _arrow(axes, (x, y), (MIDDLE + 9.6, y), "-|>", TEACHING)
+        arrow(axes, (x, y), (MIDDLE + 9.6, y), colour=TEACHING)
     text = "mutual:\n$z_h$ predicts $z_s$,\n$z_s$ predicts $z_h$;\nthe target gets\nno gradient"
     axes.text(x + 1, 37, text, ha="left", va="center", fontsize=SMALL, color=TEACHING, linespacing=1.4)
     axes.text(x + 1, 52, "$z_h$", ha="left", va="center", fontsize=SMALL, color=TEACHING)
     axes.text(x + 1, 22, "$z_s$", ha="left", va="center", fontsize=SMALL, color=TEACHING)
-
-
-def _box(axes: Axes, x: float, y: float, width: float, text: str, colour: str, height: float = 4.0) -> None:
-    """A part of the network."""
-    corner, size = (x - width / 2 + 0.4, y - height / 2), (width - 0.8, height)
-    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle="round,pad=0.4", facecolor="white", edgecolor=colour, linewidth=1.5, zorder=2))
-    axes.text(x, y, text, ha="center", va="center", fontsize=SMALL, zorder=3)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], style: str, colour: str) -> None:
-    look = {"arrowstyle": style, "color": colour, "linewidth": 1.3, "shrinkA": 1, "shrinkB": 1}
-    axes.annotate("", end, start, arrowprops=look, zorder=1)
 
 
 @styled

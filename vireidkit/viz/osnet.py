@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch, Patch, Rectangle
+from matplotlib.patches import Circle, Patch, Rectangle
 
 from vireidkit.modality import MODALITIES
+from vireidkit.viz.sketch import arrow, box
 from vireidkit.viz.style import FAINT, INK, LABEL, LOOKS, OKABE_ITO, SMALL, band_handles, finish, new_figure, percent, styled
 
 LIGHT, GATE, SHARED = OKABE_ITO["green"], OKABE_ITO["purple"], "#D9D9D9"
@@ -19,6 +20,8 @@ ROWS = (43.0, 33.5, 24.0, 14.5)  # heights of the four streams
 MIDDLE = (ROWS[0] + ROWS[-1]) / 2
 FIRST, STEP, WIDE = 26.5, 9.0, 7.4  # of the light convolutions
 FIELD_SIZE = (7.2, 8.4)  # of the drawn receptive field: square on the page
+
+SHORT = {"linewidth": 1.2, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9}  # arrows that end where a box begins
 
 
 @styled
@@ -46,23 +49,23 @@ def osnet_block() -> Figure:
 
 def _draw_way_in(axes: Axes) -> None:
     """Input, first convolution, and the shortcut below."""
-    _box(axes, 3.6, MIDDLE, 5.6, 7, "x", INK)
-    _box(axes, 14.5, MIDDLE, 9.6, 10, "1x1\nto a quarter\nof C", INK)
-    _arrow(axes, (6.4, MIDDLE), (9.7, MIDDLE))
+    box(axes, 3.6, MIDDLE, 5.6, "x", INK, height=7)
+    box(axes, 14.5, MIDDLE, 9.6, "1x1\nto a quarter\nof C", INK, height=10)
+    arrow(axes, (6.4, MIDDLE), (9.7, MIDDLE), **SHORT)
     for y in ROWS:
-        _arrow(axes, (19.3, MIDDLE), (FIRST - WIDE / 2, y))
+        arrow(axes, (19.3, MIDDLE), (FIRST - WIDE / 2, y), **SHORT)
     axes.plot([3.6, 3.6, 97], [MIDDLE - 3.5, 4, 4], color=FAINT, linewidth=1.4)
     axes.text(50, 4.6, "shortcut (a 1x1 convolution where the number of channels changes)", ha="center", fontsize=SMALL, color=FAINT)
-    _arrow(axes, (97, 4), (97, MIDDLE - 2.9), FAINT)
+    arrow(axes, (97, 4), (97, MIDDLE - 2.9), colour=FAINT, **SHORT)
 
 
 def _draw_stream(axes: Axes, depth: int, y: float) -> None:
     """One stream: its light convolutions and its receptive field."""
     for place in range(depth):
         x = FIRST + STEP * place
-        _box(axes, x, y, WIDE, 5.4, "light\n3x3", LIGHT)
+        box(axes, x, y, WIDE, "light\n3x3", LIGHT, height=5.4)
         if place:
-            _arrow(axes, (x - STEP + WIDE / 2, y), (x - WIDE / 2, y))
+            arrow(axes, (x - STEP + WIDE / 2, y), (x - WIDE / 2, y), **SHORT)
     end, left = FIRST + STEP * (depth - 1) + WIDE / 2, 60.2
     wide, high = FIELD_SIZE
     axes.plot([end, left - 0.4], [y, y], color=INK, linewidth=1.2, zorder=1)
@@ -74,37 +77,24 @@ def _draw_stream(axes: Axes, depth: int, y: float) -> None:
         axes.plot([left + wide * line / 9] * 2, [y - high / 2, y + high / 2], color=FAINT, linewidth=0.3, zorder=4)
         axes.plot([left, left + wide], [y - high / 2 + high * line / 9] * 2, color=FAINT, linewidth=0.3, zorder=4)
     axes.text(left - 0.7, y + 1.0, f"{2 * depth + 1}", ha="right", va="bottom", fontsize=LABEL, color=LIGHT, fontweight="bold")
-    _arrow(axes, (left + wide, y), (71.5, y))
+    arrow(axes, (left + wide, y), (71.5, y), **SHORT)
 
 
 def _draw_way_out(axes: Axes) -> None:
     """Gate, sum, last convolution and the addition of the shortcut."""
-    _box(axes, 75.3, MIDDLE, 7.4, ROWS[0] - ROWS[-1] + 8, "one gate:\na weight\nin 0..1\nfor each\nchannel", GATE)
+    box(axes, 75.3, MIDDLE, 7.4, "one gate:\na weight\nin 0..1\nfor each\nchannel", GATE, height=ROWS[0] - ROWS[-1] + 8)
     _sum(axes, 82.6, MIDDLE)
-    _arrow(axes, (79.1, MIDDLE), (81, MIDDLE))
-    _box(axes, 89.7, MIDDLE, 8.0, 8, "1x1\nto C", INK)
-    _arrow(axes, (84.2, MIDDLE), (85.7, MIDDLE))
-    _arrow(axes, (93.7, MIDDLE), (95.4, MIDDLE))
+    arrow(axes, (79.1, MIDDLE), (81, MIDDLE), **SHORT)
+    box(axes, 89.7, MIDDLE, 8.0, "1x1\nto C", INK, height=8)
+    arrow(axes, (84.2, MIDDLE), (85.7, MIDDLE), **SHORT)
+    arrow(axes, (93.7, MIDDLE), (95.4, MIDDLE), **SHORT)
     _sum(axes, 97, MIDDLE)
     axes.text(98, MIDDLE + 4.2, "ReLU,\nout", ha="center", fontsize=SMALL)
-
-
-def _box(axes: Axes, x: float, y: float, width: float, height: float, text: str, colour: str) -> None:
-    corner = (x - width / 2 + 0.4, y - height / 2 + 0.4)
-    shape = FancyBboxPatch(corner, width - 0.8, height - 0.8, boxstyle="round,pad=0.4", facecolor="white", edgecolor=colour, linewidth=1.5)
-    axes.add_patch(shape)
-    shape.set_zorder(2)
-    axes.text(x, y, text, ha="center", va="center", fontsize=SMALL, zorder=3)
 
 
 def _sum(axes: Axes, x: float, y: float) -> None:
     axes.add_patch(Circle((x, y), 1.6, facecolor="white", edgecolor=INK, linewidth=1.5, zorder=2))
     axes.text(x, y, "+", ha="center", va="center", fontsize=LABEL, zorder=3)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = INK) -> None:
-    look = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9}
-    axes.annotate("", end, start, arrowprops=look, zorder=1)
 
 
 @styled
