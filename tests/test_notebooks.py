@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from trees import make_manifest, make_regdb_tree, make_tree
+from trees_video import make_mars
 
 from vireidkit.experiment import load_or_train
 from vireidkit.pages import write_page
@@ -52,17 +53,24 @@ LEAVES = {
     ),
     "09_mdpr": (
         {"idea", "two-views", "circle-margin", "diversity", "area", "terms", "agreement", "six-parts", "who-finds-what"}
-        | {"stop-gradient", "ablation", "gap", "before-and-after"},
+        | {"stop-gradient", "ablation", "switches", "gap", "before-and-after"},
         {"train_seconds", "fixed_deep", "stays_deep", "follows_deep", "overlap_with", "overlap_without"}
         | {"foreground_none", "foreground_released", "mutual_pull", "agreement_same_picture", "agreement_another_person"}
         | {"rank1_hard", "rank1_all_six", "weight_of_hard", "directions_neck_with", "directions_labels_without"}
         | {"agw_minus_mdpr_ir2vis_map", "mixing_mdpr", "alike_twice"},
+    ),
+    "10_image_to_video": (
+        {"film", "chunks", "frames", "noise", "cameras", "stages", "contrast", "terms-teacher", "terms-student", "weighted-terms"}
+        | {"sureness", "ablation", "scopes"},
+        {"image_to_film_map", "film_to_film_map", "counts_as_student", "correlation_teacher", "second_camera_gain", "share_tcl"}
+        | {"contrast_after", "apart_after", "vkd_minus_alone", "vkd_tcl_mutual_minus_alone", "pixels_rule", "pixels_leak"},
     ),
     "13_your_own_data": (
         {"own-folder", "left-out", "own-people", "own-training", "own-scores", "own-suspects", "own-features", "own-browser"},
         {"found_first", "within_infrared_by_place", "within_infrared_by_picture", "colours_within_visible", "mixing_colours"},
     ),
 }
+OWN_TREES = {"10_image_to_video", "13_your_own_data"}  # tracklets, a manifest: each has a test of its own below
 pytestmark = pytest.mark.notebook
 
 
@@ -92,7 +100,7 @@ def test_runs_at_smoke_and_leaves_figures_numbers_and_a_page(name, tmp_path):
     assert not fetched, "a page must load nothing from the network"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES[2:] if name != "13_your_own_data"])
+@pytest.mark.parametrize("name", [name for name in NAMES[2:] if name not in OWN_TREES])
 def test_runs_on_a_tree_of_a_real_data_set_with_another_method(name, tmp_path, request):
     splits = {"train": tuple(range(1, 11)), "validation": (11, 12), "test": tuple(range(13, 19))}
     root = make_tree(tmp_path / "SYSU-MM01", splits=splits, size=(64, 32))
@@ -133,6 +141,14 @@ def test_idkl_runs_with_one_camera_a_band_without_its_structure_term(tmp_path):
     run = execute("07_idkl", tmp_path / "out", dataset="regdb", data_root=str(root), allow_partial=True)
     assert {"ablation", "terms"} <= set(run.figures) and run.value("agw_minus_idkl_ir2vis_map") is not None
     assert "inside_rank1_shared" not in run.numbers
+
+
+def test_mdkt_runs_on_tracklets_of_one_band(tmp_path):
+    """MARS: one search, whose query's own camera is removed; the ablation is Twilight's all the same, and no run is marked in it."""
+    root = make_mars(tmp_path / "MARS", size=(64, 32))
+    run = execute("10_image_to_video", tmp_path / "out", dataset="mars", data_root=str(root), allow_partial=True)
+    assert {"film", "noise", "sureness", "ablation"} <= set(run.figures) and "cameras" not in run.figures
+    assert run.value("pixels_leak") is not None and "second_camera_gain" not in run.numbers
 
 
 def test_your_own_data_takes_a_manifest_that_is_there(tmp_path):

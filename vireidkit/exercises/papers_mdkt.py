@@ -37,7 +37,7 @@ def _effective(answer: Any) -> str:
     return judge_number(answer, truth, mistakes, stuck="Work out 1 + 7 times one half first.", share=False)
 
 
-SURE = {"teacher": 0.75, "student": 0.5}
+SURE = {"teacher": 0.6, "student": 0.8}
 
 
 @exercise(
@@ -46,7 +46,7 @@ SURE = {"teacher": 0.75, "student": 0.5}
     "KL with the teacher first, at temperature 1?",
     given=SURE,
     hint="P_T log(P_T / P_S) + (1 - P_T) log((1 - P_T) / (1 - P_S)), with the natural logarithm.",
-    right="0.75 log 1.5 + 0.25 log 0.5. The second part is negative: there the student is surer of the wrong one than the teacher is.",
+    right="0.6 log 0.75 + 0.4 log 2. The student has the right one nearer and still pays: it is surer than its teacher.",
 )
 def _tcl(answer: Any) -> str:
     p, q = SURE["teacher"], SURE["student"]
@@ -55,14 +55,16 @@ def _tcl(answer: Any) -> str:
     back = q * math.log(q / p) + (1 - q) * math.log((1 - q) / (1 - p))
     mistakes = {
         "the first part alone; the other candidate counts too.": wanted,
-        "the second part is negative: log(0.25 / 0.5) is below 0.": wanted - other,
+        "the other candidate alone; the first part counts too, and it is negative.": other,
+        "the first part is negative: log(0.6 / 0.8) is below 0.": other - wanted,
         "that is KL(student || teacher); the teacher comes first.": back,
         "that is the cross-entropy; subtract the teacher's entropy.": -p * math.log(q) - (1 - p) * math.log(1 - q),
         "that is the logarithm to base 2; the natural one is meant.": truth / math.log(2),
         "that is the logarithm to base 10; the natural one is meant.": truth / math.log(10),
-        "that is the slope, P_S - P_T, without its sign.": p - q,
+        "that is the soft-margin triplet loss, -log P_S, whose target is 1; here the target is the teacher's.": -math.log(q),
+        "that is the slope, P_S - P_T.": q - p,
     }
-    return judge_number(answer, truth, mistakes, stuck="Work out log 1.5 and log 0.5 first.", share=False)
+    return judge_number(answer, truth, mistakes, stuck="Work out log 0.75 and log 2 first.", share=False)
 
 
 HITS = (2, 4)

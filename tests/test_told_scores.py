@@ -1,0 +1,79 @@
+"""What README's table of methods and the prose of the notebooks say of the committed sweeps holds in the ledger."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vireidkit import ledger
+from vireidkit.ledger import Interval, paired_difference
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BOTH = ("ir2vis_map", "vis2ir_map")
+
+
+def row(method: str) -> str:
+    """What the last column says of a method."""
+    (line,) = re.findall(rf"^\| {method}\b[^|]*\|[^|]*\|([^|]*)\|$", README.read_text(encoding="utf-8"), re.M)
+    return line
+
+
+def swept(method: str, metric: str, *, dataset: str = "twilight", **settings: Any) -> Interval:
+    """The three seeds of a setting at ``compare``."""
+    found = ledger.value(method=method, dataset=dataset, profile="compare", metric=metric, settings=settings)
+    assert found.n == 3, (method, settings)
+    return found
+
+
+def points(method: str, metric: str, first: dict[str, Any], second: dict[str, Any] | None = None, **where: Any) -> Interval:
+    """First minus second (the recipe as it stands), seed by seed, as fractions."""
+    return paired_difference(swept(method, metric, **where, **first), swept(method, metric, **where, **(second or {})))
+
+
+def means(method: str, metrics: tuple[str, ...] = BOTH, **settings: Any) -> list[str]:
+    """Means as README writes them."""
+    return [f"{100 * swept(method, metric, **settings).mean:.1f}" for metric in metrics]
+
+
+# --- README ---
+
+
+def test_agw():
+    assert re.findall(r"\d+\.\d", row("AGW")) == [*means("agw"), *means("agw", BOTH[:1], augmentation="caj")]
+
+
+@pytest.mark.parametrize(("title", "method"), [("SMMD", "smmd"), ("IDKL", "idkl")])
+def test_gains_over_the_baseline(title, method):
+    gains = [paired_difference(swept(method, metric), swept("agw", metric)) for metric in BOTH]
+    assert re.findall(r"[+-]\d+\.\d", row(title)) == [f"{100 * gain.mean:+.1f}" for gain in gains]
+
+
+@pytest.mark.parametrize(("title", "method"), [("LightOS", "lightos"), ("MDPR", "mdpr")])
+def test_what_lightos_and_mdpr_reach(title, method):
+    assert re.findall(r"\b\d\d\.\d", row(title))[:2] == means(method)
+
+
+# --- notebook 08 ---
+
+
+@pytest.mark.parametrize("metric", BOTH)
+def test_the_splits_of_notebook_08(metric):
+    """0 to 3 within a point, 4 one to two and a half points below them, 5 about four."""
+    found = [swept("lightos", metric, **({} if split == 2 else {"split": split})).mean for split in range(6)]
+    assert max(found[:4]) - min(found[:4]) < 0.01
+    assert all(0.0095 < one - found[4] < 0.026 for one in found[:4]) and all(0.034 < one - found[5] < 0.045 for one in found[:4])
+
+
+@pytest.mark.parametrize("metric", BOTH)
+def test_the_arms_of_notebook_08(metric):
+    """Stripes are worth three and a half points beside shallow classifiers; these two alone, half a point beside stripes."""
+    stripes, heads = points("lightos", metric, {}, {"mgim": False}), points("lightos", metric, {}, {"sdm": False})
+    alone = points("lightos", metric, {"mgim": False}, {"sdm": False, "mgim": False})
+    assert 0.033 < stripes.mean < 0.037 and stripes.low > 0.02
+    assert 0.018 < alone.mean < 0.024 and 0.004 < heads.mean < 0.008
+    assert (heads.low > 0) == (metric == "vis2ir_map")
+    for arm in ({}, {"sdm": False}, {"mgim": False}, {"sdm": False, "mgim": False}):
+        assert swept("lightos", metric, **arm).mean < swept("agw", metric).mean
