@@ -567,9 +567,10 @@ def test_recipes_of_twilight_say_what_they_learn_from():
 
 def test_the_grid_of_the_ablation():
     name, cells = read_grid(HERE.parent / "data" / "results" / "mdkt_ablation.yaml")
-    assert name == "mdkt_ablation" and {cell.dataset for cell in cells} == {"twilight-tracklets"} and len(cells) == 3 * 6
-    settings = [cell.settings for cell in cells[:6]]
-    assert settings == [{"student": False}, ALONE, VKD, {"use_kd": False, "use_dp": False, "mutual": False}, {"mutual": False}, {}]
+    assert name == "mdkt_ablation" and {cell.dataset for cell in cells} == {"twilight-tracklets"} and len(cells) == 3 * 7
+    settings = [cell.settings for cell in cells[:7]]
+    contrast_alone, one_way, without_contrast = {"use_kd": False, "use_dp": False, "mutual": False}, {"mutual": False}, {"use_tcl": False}
+    assert settings == [{"student": False}, ALONE, VKD, contrast_alone, one_way, without_contrast, {}]
 
 
 TREES = {"mars": make_mars, "dukemtmc-videoreid": make_duke_video, "dukemtmc-videoreid-merged": make_duke_video, "veri776": make_veri}

@@ -77,3 +77,23 @@ def test_the_arms_of_notebook_08(metric):
     assert (heads.low > 0) == (metric == "vis2ir_map")
     for arm in ({}, {"sdm": False}, {"mgim": False}, {"sdm": False, "mgim": False}):
         assert swept("lightos", metric, **arm).mean < swept("agw", metric).mean
+
+
+# --- notebook 09 ---
+
+HARD, SOFT = {"branches": "hard"}, {"branches": "soft"}
+TWO, TAUGHT, FUSED = {"mutual_weight": 0.0, "fusion": False}, {"fusion": False}, {"mutual_weight": 0.0}
+
+
+@pytest.mark.parametrize("metric", BOTH)
+def test_the_arms_of_notebook_09(metric):
+    """Hard over soft; a second branch about a point; the fusion one way only; the distillation nothing; Rank-1 as AGW's."""
+    assert 0.02 < swept("mdpr", metric, **HARD).mean - swept("mdpr", metric, **SOFT).mean < 0.035
+    second, fused = points("mdpr", metric, TWO, HARD), points("mdpr", metric, FUSED, TWO)
+    assert 0.006 < second.mean < 0.013 and second.low < 0.001
+    assert (fused.low > 0) == (metric == "ir2vis_map") and fused.mean < 0.013
+    assert abs(points("mdpr", metric, TAUGHT, TWO).mean) < 0.002 and -0.006 < points("mdpr", metric, {}, FUSED).mean < 0
+    over = paired_difference(swept("mdpr", metric), swept("agw", metric))
+    assert over.low > 0 and over.mean < 0.011
+    first = metric.replace("map", "rank1")
+    assert paired_difference(swept("mdpr", first), swept("agw", first)).mean < 0.001

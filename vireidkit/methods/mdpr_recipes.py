@@ -113,7 +113,7 @@ TWILIGHT_STUDY = replace(
 TWILIGHT_COMPARE = replace(
     AGW_COMPARE,
     source=TWILIGHT_STUDY.source,
-    expects="not measured",
+    expects="mean of three seeds: infrared to visible Rank-1 28.6, mAP 32.2; visible to infrared 29.5 / 36.4 (data/results/mdpr_arms.csv)",
     takes="about 3 minutes of one CPU thread",
     schedule=FLAT,
     settings=SMALL,
@@ -133,6 +133,7 @@ TWILIGHT_SMOKE = smoke(AGW_TWILIGHT_SMOKE)
 THERMAL_COMPARE = replace(
     TWILIGHT_COMPARE,
     source="ours: the recipe of Twilight's main part, on the 50 people of a split of the thermal part; not tuned",
+    expects="not measured",
 )
 
 THERMAL_SMOKE = replace(TWILIGHT_SMOKE, validate_every=0)  # as in RegDB there are no validation people
