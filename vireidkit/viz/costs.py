@@ -155,8 +155,9 @@ def short_number(value: float) -> str:
 
 def _few_minor(column: pd.Series) -> object:
     """Names for some ticks between the powers of ten, where the costs span so little that few powers lie among them."""
-    narrow = float(column.max() / column.min()) < 30
-    return lambda value, _: short_number(value) if narrow and f"{value:.0e}"[0] in "25" else ""
+    span = float(column.max() / column.min())
+    named = "25" if span < 8 else "3" if span < 50 else ""
+    return lambda value, _: short_number(value) if f"{value:.0e}"[0] in named else ""
 
 
 def _draw_frontier(axes: Axes, table: pd.DataFrame, column: str) -> None:
