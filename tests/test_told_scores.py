@@ -10,6 +10,7 @@ import pytest
 
 from vireidkit import ledger
 from vireidkit.ledger import Interval, paired_difference
+from vireidkit.methods import get_recipe
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BOTH = ("ir2vis_map", "vis2ir_map")
@@ -54,6 +55,16 @@ def test_gains_over_the_baseline(title, method):
 @pytest.mark.parametrize(("title", "method"), [("LightOS", "lightos"), ("MDPR", "mdpr")])
 def test_what_lightos_and_mdpr_reach(title, method):
     assert re.findall(r"\b\d\d\.\d", row(title))[:2] == means(method)
+
+
+# --- recipes ---
+
+
+@pytest.mark.parametrize(("method", "file"), [("lightos", "lightos_split"), ("mdpr", "mdpr_arms")])
+def test_a_recipe_expects_what_the_ledger_says(method, file):
+    metrics = ("ir2vis_rank1", "ir2vis_map", "vis2ir_rank1", "vis2ir_map")
+    expects = get_recipe(method, "twilight", "compare").expects
+    assert re.findall(r"\d\d\.\d", expects) == means(method, metrics) and f"data/results/{file}.csv" in expects
 
 
 # --- notebook 08 ---
