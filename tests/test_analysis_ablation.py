@@ -96,7 +96,7 @@ class TestFigure:
     def test_one_seed_and_nothing_shown(self) -> None:
         once = ablation({"x_map": {"plain": {0: 0.1}, "other": {0: 0.2}}}, against="plain")
         fig = viz.ablation_plot(once, names={"x_map": "my metric"})
-        assert "against plain in one seed, which shows nothing yet: other +10.0" in fig.get_label()
+        assert "Points against plain (my metric) in one seed, which shows nothing yet: other +10.0" in fig.get_label()
         assert "1 seed in pairs" in fig._supxlabel.get_text() and fig.axes[0].get_title(loc="left").startswith("my metric")
         assert png_of(fig)
         level = ablation({"x_map": {"plain": {0: 0.1, 1: 0.3}, "other": {0: 0.2, 1: 0.2}}}, against="plain")

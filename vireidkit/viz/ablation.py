@@ -49,16 +49,18 @@ def ablation_plot(
     lines = -(-len(metrics) // columns)
     fig = new_figure(1.35 + 0.15 * bool(note) + lines * (0.85 + 0.3 * len(settings)))
     panels = fig.subplots(lines, columns, squeeze=False, sharey=True)
+    called = {metric: (names or {}).get(metric, metric_name(metric)) for metric in metrics}
     for axes, metric in zip(panels.flat, metrics, strict=False):
         _draw(axes, compared[compared["metric"] == metric], settings, lower_is_better)
         base = table[(table["metric"] == metric) & table["difference"].isna()].iloc[0]
-        axes.set_title(f"{(names or {}).get(metric, metric_name(metric))}: {base['name']} {percent(base['mean'], 1)}")
+        axes.set_title(f"{called[metric]}: {base['name']} {percent(base['mean'], 1)}")
         axes.set_xlabel("difference (points)")
     for axes in panels.flat[len(metrics) :]:
         axes.set_visible(False)
     against = table.loc[table["difference"].isna(), "name"].iloc[0]
     marked = bool(compared["own_difference"].notna().any())
-    return finish(fig, title or _title(compared, metrics[0], against), _reading(compared, against, own, marked, note), _alt(table, own))
+    title = title or _title(compared[compared["metric"] == metrics[0]], called[metrics[0]], against)
+    return finish(fig, title, _reading(compared, against, own, marked, note), _alt(table, own))
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, settings: list[str], lower_is_better: bool) -> None:
@@ -83,20 +85,18 @@ def _draw(axes: Axes, rows: pd.DataFrame, settings: list[str], lower_is_better: 
     axes.grid(axis="y", visible=False)
 
 
-def _title(compared: pd.DataFrame, metric: str, against: str) -> str:
-    """Who is ahead in a metric, and how far the intervals allow to say so."""
-    rows = compared[compared["metric"] == metric]
+def _title(rows: pd.DataFrame, name: str, against: str) -> str:
+    """Who is ahead in the metric called ``name``, and how far the intervals allow to say so."""
     clear = rows[(rows["difference_low"] > 0) | (rows["difference_high"] < 0)]
-    name = metric_name(metric)
     if rows["difference_low"].isna().all():  # one seed each
         told = ", ".join(f"{row.name} {signed(100 * row.difference)}" for row in rows.itertuples(index=False))
-        return f"Points of {name} against {against} in one seed, which shows nothing yet: {told}"
+        return f"Points against {against} ({name}) in one seed, which shows nothing yet: {told}"
     if clear.empty:
-        return f"No setting is shown to differ from {against} in {name}: every interval holds 0"
+        return f"No setting is shown to differ from {against} ({name}): every interval holds 0"
     told = [f"{row.name} {signed(100 * row.difference)}" for row in clear.itertuples(index=False)]
     rest = len(rows) - len(clear)
     also = f"; {many(rest, 'other')} not told apart from it" if rest else ""
-    return f"Points of {name} against {against}: {', '.join(told)}{also}"
+    return f"Points against {against} ({name}): {', '.join(told)}{also}"
 
 
 def _reading(compared: pd.DataFrame, against: str, own: str, marked: bool, note: str) -> str:
