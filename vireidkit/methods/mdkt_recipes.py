@@ -133,7 +133,8 @@ TWILIGHT_STUDY = replace(
 TWILIGHT_COMPARE = replace(
     TRACKLETS_COMPARE,
     source=TWILIGHT_STUDY.source,
-    expects="not measured",
+    expects="mean of three seeds: infrared to visible Rank-1 21.8, mAP 24.1; visible to infrared 21.2 / 27.5 "
+    "(data/results/mdkt_twilight.csv)",
     train_on="train",
     stages={"teacher": {"schedule": ((0, 1.0), (5, 0.1)), "epochs": 6}},
 )
