@@ -138,6 +138,17 @@ def test_the_arms_of_notebook_09(metric):
     assert paired_difference(swept("mdpr", first), swept("agw", first)).mean < 0.001
 
 
+IDLE = ({"stop_gradient": False}, {"guidance": False}, {"diversity_weight": 0.0, "area_weight": 0.0}, {"target": "other-modality"})
+
+
+@pytest.mark.parametrize("metric", BOTH)
+def test_the_switches_of_notebook_09(metric):
+    """Four within half a point of all of MDPR; triplets across the bands only about four points below it."""
+    assert all(abs(points("mdpr", metric, one).mean) < 0.005 for one in IDLE)
+    across = points("mdpr", metric, {"cross_only": True})
+    assert across.high < 0 and -0.045 < across.mean < -0.035
+
+
 # --- notebook 10 ---
 
 TAUGHT_BY = {
