@@ -61,9 +61,10 @@ LEAVES = {
     ),
     "10_image_to_video": (
         {"film", "chunks", "frames", "noise", "cameras", "stages", "contrast", "terms-teacher", "terms-student", "weighted-terms"}
-        | {"sureness", "ablation", "scopes"},
+        | {"sureness", "ablation", "views", "scopes"},
         {"image_to_film_map", "film_to_film_map", "counts_as_student", "correlation_teacher", "second_camera_gain", "share_tcl"}
-        | {"contrast_after", "apart_after", "vkd_minus_alone", "vkd_tcl_mutual_minus_alone", "pixels_rule", "pixels_leak"},
+        | {"contrast_after", "apart_after", "vkd_minus_alone", "vkd_tcl_mutual_minus_alone", "pixels_rule", "pixels_leak"}
+        | {"eight_views_minus_one"},
     ),
     "13_your_own_data": (
         {"own-folder", "left-out", "own-people", "own-training", "own-scores", "own-suspects", "own-features", "own-browser"},

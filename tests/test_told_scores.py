@@ -169,3 +169,21 @@ def test_the_students_of_notebook_10(metric):
     for one in TAUGHT_BY.values():
         gain = points("mdkt", metric, one, ALONE, **TRACKLETS)
         assert gain.low < 0 < gain.high and abs(gain.mean) < 0.02
+
+
+@pytest.mark.parametrize("metric", FILM)
+def test_the_views_of_notebook_10(metric):
+    """No number of views is told apart from one, and the means do not rise with it."""
+    views = [{"frames": 1}, {"frames": 2}, {}, {"frames": 8}]
+    for one in views[1:]:
+        gain = points("mdkt", metric, one, views[0], **TRACKLETS)
+        assert gain.low < 0 < gain.high
+    reached = [swept("mdkt", metric, **TRACKLETS, **one).mean for one in views]
+    assert reached != sorted(reached)
+
+
+@pytest.mark.parametrize("metric", ["image2video-within-visible_map", "image2video-within-infrared_map"])
+def test_eight_views_inside_a_band(metric):
+    """Three to five points below one."""
+    gain = points("mdkt", metric, {"frames": 8}, {"frames": 1}, **TRACKLETS)
+    assert gain.high < 0 and -0.05 < gain.mean < -0.03
