@@ -94,6 +94,12 @@ class TestAccuracyAgainstCost:
         assert "wasteful: mAP 28.0 %, 1.6 M" in label
         assert png_of(fig)
 
+    def test_no_two_methods_look_alike(self) -> None:
+        row = {"low": NAN, "high": NAN, "parameters_test": 1e6, "multiply_adds": 1e6, "latency_ms": 1.0}
+        table = pd.DataFrame([{"name": f"method {number}", "value": 0.1 + number / 100, **row} for number in range(20)])
+        handles = viz.accuracy_against_cost(table).legends[0].legend_handles
+        assert len({(handle.get_marker(), handle.get_color()) for handle in handles}) == len(handles) == 20
+
     def test_the_cheapest_may_be_the_best(self) -> None:
         fig = viz.accuracy_against_cost(self.table.iloc[[1, 2]], costs={"latency_ms": "milliseconds"}, note="on a train")
         assert "with the fewest milliseconds as well" in fig.get_label() and "on a train" in " ".join(fig.get_supxlabel().split())

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from vireidkit.viz.style import CYCLE, FAINT, INK, LABEL, SMALL, finish, new_figure, percent, styled
 
-MARKS = ("o", "D", "s", "^", "v", "P")
+MARKS = ("o", "D", "s", "^", "v", "P", "*")  # one more than there are colours, so that 42 pairs differ
 MODES = {"infer": ("o", "test"), "train": ("s", "training step")}
 COSTS = {
     "parameters_test": "parameters at test",
